@@ -1,0 +1,56 @@
+"""What the pipeline asks of the clients that talk to other servers; llm.py and speech/ fulfil it, tests fake it."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from megaservice.models import Attempt, Language, Message, ReplyDelta, ReplyEnd, Speech, Voice
+
+
+class ChatModel(Protocol):
+    """An LLM that writes replies as a stream."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+        """Yield deltas, then exactly one ReplyEnd. Raises LLMError. Closing the generator cancels the work upstream.
+
+        `messages` is the system prompt, any few-shot turns, the history and last the learner's message.
+        """
+        ...
+
+    async def context_tokens(self) -> int:
+        """How many tokens prompt and reply may have together (max_model_len). Never raises: falls back on the setting."""
+        ...
+
+
+class Engine(Protocol):
+    """One entry of TTS_ENDPOINTS."""
+
+    @property
+    def endpoint(self) -> str:
+        """`dialect+url` without secrets: the name in events, logs and /debug/tts-info."""
+        ...
+
+    async def synthesise(self, transcript: str, voice: Voice, language: Language) -> Speech:
+        """Speak one sentence. Raises TTSError. Cancelling it cancels the request."""
+        ...
+
+
+class Speaker(Protocol):
+    """The fallback chain as one turn sees it: sticky to the endpoint that it fell back to."""
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]: ...
+
+    async def speak(self, sentence: int, transcript: str, voice: Voice, language: Language) -> tuple[Speech, str]:
+        """The speech and the endpoint that spoke it. Raises AllEnginesFailed."""
+        ...
+
+
+class SpeechChain(Protocol):
+    """All speech endpoints in their order."""
+
+    def speaker(self) -> Speaker:
+        """A fresh speaker for one turn."""
+        ...
