@@ -1,4 +1,4 @@
-"""The values that travel through the program: what a turn is, what its stages hand on, and the events it yields. No I/O."""
+"""The values that travel through the program: a turn, what its stages hand on, and the events it yields. No I/O."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -98,7 +98,7 @@ class ReplyEnd:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """The smallest unit sent to speech. `text` is as shown; the texts of a reply's sentences join to the whole reply."""
+    """The smallest unit sent to speech. `text` is as shown; a reply's sentences join to the whole reply."""
 
     index: int
     text: str

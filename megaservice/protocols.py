@@ -20,7 +20,7 @@ class ChatModel(Protocol):
         ...
 
     async def context_tokens(self) -> int:
-        """How many tokens prompt and reply may have together (max_model_len). Never raises: falls back on the setting."""
+        """Tokens that prompt and reply may have together (max_model_len). Never raises: else the setting."""
         ...
 
 
