@@ -1,0 +1,85 @@
+"""The clip store: finished clips as files, written whole or not at all, swept by age and total size."""
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from megaservice.errors import NotFound
+from megaservice.models import Clip, Speech
+
+_CLIP_ID = re.compile(r"[0-9a-f]{32}-[0-9]{1,4}")
+_HALF_WRITTEN = ".half"
+
+
+class ClipStore:
+    """WAV files under one directory, which this process alone writes. Its calls block on the disk."""
+
+    def __init__(
+        self, directory: Path, *, max_age_seconds: float, max_bytes: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Raises OSError when the directory cannot be made. What an earlier process left half written is removed."""
+        self._directory = directory
+        self._max_age_seconds = max_age_seconds
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._readers: Counter[str] = Counter()
+        directory.mkdir(parents=True, exist_ok=True)
+        for leftover in directory.glob(f"*{_HALF_WRITTEN}"):
+            leftover.unlink(missing_ok=True)
+
+    def write(self, turn_id: str, index: int, speech: Speech, endpoint: str) -> Clip:
+        """Store sentence `index`'s speech. Raises OSError."""
+        clip = Clip(f"{turn_id}-{index}", speech.duration_seconds, speech.sample_rate_hz, endpoint)
+        half = self._directory / f"{clip.clip_id}{_HALF_WRITTEN}"
+        try:
+            half.write_bytes(speech.wav)
+            os.replace(half, self._path(clip.clip_id))
+        except OSError:
+            half.unlink(missing_ok=True)
+            raise
+        return clip
+
+    @contextmanager
+    def reading(self, clip_id: str) -> Iterator[Path]:
+        """The clip's file, which no sweep takes away inside the block. Raises NotFound."""
+        path = self._path(clip_id)
+        self._readers[clip_id] += 1
+        try:
+            if not path.is_file():
+                raise NotFound(f"There is no clip {clip_id}; old clips are swept.")
+            yield path
+        finally:
+            self._readers[clip_id] -= 1
+            if not self._readers[clip_id]:
+                del self._readers[clip_id]
+
+    def sweep(self) -> int:
+        """Remove clips that are too old, then the oldest until the rest fits. Returns how many went."""
+        clips = []
+        for path in self._directory.glob("*.wav"):
+            try:
+                clips.append((path.stat(), path))
+            except FileNotFoundError:
+                continue
+        clips.sort(key=lambda entry: entry[0].st_mtime)
+        total_bytes = sum(stat.st_size for stat, _ in clips)
+        oldest_kept = self._clock() - self._max_age_seconds
+        removed = 0
+        for stat, path in clips:
+            if stat.st_mtime >= oldest_kept and total_bytes <= self._max_bytes:
+                break
+            if path.stem in self._readers:
+                continue
+            path.unlink(missing_ok=True)
+            total_bytes -= stat.st_size
+            removed += 1
+        return removed
+
+    def _path(self, clip_id: str) -> Path:
+        if not _CLIP_ID.fullmatch(clip_id):
+            raise NotFound("There is no such clip.")
+        return self._directory / f"{clip_id}.wav"
