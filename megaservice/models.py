@@ -138,6 +138,15 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether an upstream answers now, and in a sentence why not; `endpoint` is the one that would be used."""
+
+    ready: bool
+    detail: str
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A fault told to the client. `stage` is one of "llm", "speech", "audio", "turn"."""
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from megaservice.models import Attempt, Language, Message, ReplyDelta, ReplyEnd, Speech, Voice
+from megaservice.models import Attempt, Language, Message, Readiness, ReplyDelta, ReplyEnd, Speech, Voice
 
 
 class ChatModel(Protocol):
@@ -21,6 +21,10 @@ class ChatModel(Protocol):
 
     async def context_tokens(self) -> int:
         """Tokens that prompt and reply may have together (max_model_len). Never raises: else the setting."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Ask the server whether it can write now. Never raises."""
         ...
 
 
@@ -53,4 +57,8 @@ class SpeechChain(Protocol):
 
     def speaker(self) -> Speaker:
         """A fresh speaker for one turn."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Whether at least one endpoint takes connections, and which is the first that does. Never raises."""
         ...
