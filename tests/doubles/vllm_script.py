@@ -127,7 +127,7 @@ class Incoming:
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
-        self._ahead = b""  # read by end() although it is the next request's
+        self._ahead = b""  # the next request's first byte, when end() saw it
 
     async def request(self) -> Exchange | None:
         """The next request, None when the client has closed the connection."""
@@ -146,10 +146,11 @@ class Incoming:
         return Exchange(method, path, headers, raw, body if isinstance(body, dict) else {})
 
     async def end(self) -> None:
-        """Returns when the client closes the connection."""
+        """Returns when the client closes the connection. One that sends ahead has not."""
         with contextlib.suppress(ConnectionError):
-            while data := await self._reader.read(1):
-                self._ahead += data
+            self._ahead = await self._reader.read(1)
+            if self._ahead:
+                await asyncio.Event().wait()
 
 
 class Out:
