@@ -124,7 +124,7 @@ def _kind(body: bytes) -> str:
 
 
 def repair(body: bytes) -> bytes:
-    """The same sound as PCM16 mono under a plain 44-byte header with right sizes; half a sample at the end is dropped."""
+    """The same sound as PCM16 mono under a plain 44-byte header of right sizes; half a sample at the end is dropped."""
     facts = parse(body)
     data = body[facts.data_offset : facts.data_offset + facts.data_bytes]
     data = data[: facts.frames * facts.channels * facts.bits // 8]
