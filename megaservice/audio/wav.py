@@ -69,7 +69,7 @@ class WavFacts:
 def parse(body: bytes) -> WavFacts:
     """Chunks in any order before the data; a streamed header's unknown sizes mean "to the end of the body"."""
     if len(body) < 12 or body[:4] != b"RIFF" or body[8:12] != b"WAVE":
-        raise TTSBadAudio(f"the body is no WAV file ({_kind(body)})")
+        raise TTSBadAudio(f"no WAV file ({_kind(body)})")
     riff_bytes: int = struct.unpack_from("<I", body, 4)[0]
     layout: tuple[int, int, int, bool] | None = None
     position = 12
@@ -93,20 +93,20 @@ def parse(body: bytes) -> WavFacts:
                 is_cut=not unknown and present < size,
             )
         position += size + size % 2
-    raise TTSBadAudio("the WAV file has no sound in it: its header is broken or cut")
+    raise TTSBadAudio("a WAV file with a broken or cut header")
 
 
 def _layout(chunk: bytes) -> tuple[int, int, int, bool]:
     if len(chunk) < 16:
-        raise TTSBadAudio("the WAV file's header is broken or cut")
+        raise TTSBadAudio("a WAV file with a broken or cut header")
     code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
     if code == _EXTENSIBLE and len(chunk) >= 26:
         code = struct.unpack_from("<H", chunk, 24)[0]
     known = (code == _PCM and bits in (16, 24, 32)) or (code == _FLOAT and bits == 32)
     if not known or channels not in (1, 2) or not 8_000 <= rate <= 192_000:
         raise TTSBadAudio(
-            f"the WAV file's format is not one of PCM 16, 24, 32 bit or float 32 bit, mono or stereo, 8 to 192 kHz "
-            f"(format {code}, {bits} bit, {channels} channels, {rate} Hz)"
+            f"a WAV file in format {code}, {bits} bit, {channels} channels, {rate} Hz; "
+            "wants PCM of 16, 24 or 32 bit or float of 32 bit, mono or stereo, 8 to 192 kHz"
         )
     return rate, channels, bits, code == _FLOAT
 
@@ -184,20 +184,20 @@ def largest_body_bytes(transcript: str) -> int:
 
 
 def check_speech(body: bytes, *, transcript: str, language: Language, dialect: Dialect) -> Speech:
-    """The body, repaired, when it can be that text spoken. Raises TTSBadAudio with what is wrong with it."""
+    """The body, repaired, when it can be that text spoken. Raises TTSBadAudio, whose message is what came instead."""
     facts = parse(body)
     if facts.frames == 0:
-        raise TTSBadAudio("the WAV file is empty (0 frames)")
+        raise TTSBadAudio("an empty WAV file (0 frames)")
     if facts.is_cut:
-        raise TTSBadAudio(f"the WAV file is cut: {facts.duration_seconds:.1f} s came and its header promises more")
+        raise TTSBadAudio(f"a cut WAV file ({facts.duration_seconds:.1f} s came, its header promises more)")
     # An OpenAI endpoint may well speak at 16 kHz; there only the silence tells.
     if facts.sample_rate_hz == _SOVITS_FAILURE_HZ and dialect is not Dialect.OPENAI:
-        raise TTSBadAudio("GPT-SoVITS failed inside (a second of silence at 16 kHz); its own log says why")
+        raise TTSBadAudio("GPT-SoVITS's mark of a failure inside (16 kHz); its own log says why")
     least, most = shortest_seconds(transcript, language), longest_seconds(transcript)
     if not least <= facts.duration_seconds <= most:
         raise TTSBadAudio(
-            f"{facts.duration_seconds:.1f} s of sound cannot be this text ({len(transcript)} characters: "
-            f"{least:.1f} to {most:.1f} s)"
+            f"{facts.duration_seconds:.1f} s of sound for {len(transcript)} characters that take "
+            f"{least:.1f} to {most:.1f} s"
         )
     wav = repair(body)
     if _is_silent(wav[HEADER_BYTES:]):
