@@ -56,6 +56,7 @@ class VLLM:
     ) -> None:
         self.scripts: Scripts = Script() if scripts is None else scripts
         self.exchanges: list[Exchange] = []
+        self._received = threading.Condition()
         self._wire = Wire(flavour, model_id, max_model_len)
         self._flavour = flavour
         self._model_id = model_id
@@ -77,6 +78,16 @@ class VLLM:
     @property
     def chats(self) -> list[Exchange]:
         return [exchange for exchange in self.exchanges if exchange.path.endswith("/chat/completions")]
+
+    async def received(self, *, chats: int, timeout_seconds: float = 5.0) -> None:
+        """Wait until so many chat requests have come in."""
+
+        def wait() -> bool:
+            with self._received:
+                return self._received.wait_for(lambda: len(self.chats) >= chats, timeout_seconds)
+
+        if not await asyncio.to_thread(wait):
+            raise TimeoutError(f"{len(self.chats)} of {chats} chat requests came in")
 
     def finish_loading(self) -> None:
         """From now on the server answers. May be called from any thread."""
@@ -130,7 +141,9 @@ class VLLM:
         incoming = Incoming(reader)
         try:
             while (exchange := await incoming.request()) is not None:
-                self.exchanges.append(exchange)
+                with self._received:
+                    self.exchanges.append(exchange)
+                    self._received.notify_all()
                 if not await self._answer_unless_gone(exchange, incoming, Out(writer)):
                     break
             writer.close()

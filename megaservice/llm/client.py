@@ -1,0 +1,270 @@
+"""ChatClient: a turn's messages to the reply's deltas, from any OpenAI-compatible server."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self, cast
+
+import httpx
+import openai
+from openai import AsyncStream
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from megaservice.errors import LLMError
+from megaservice.llm.faults import Faults
+from megaservice.logs import PayloadLog, fields
+from megaservice.models import FinishReason, Message, Readiness, ReplyDelta, ReplyEnd
+from megaservice.settings import Settings
+
+_MODELS_TIMEOUT_SECONDS = 5.0  # a turn waits for this answer before its prompt is cut to length
+_DRAIN_TIMEOUT_SECONDS = 1.0  # after the finish_reason only usage and [DONE] can come
+
+# OpenAI's words and TGI's own. Any other word means that the server ended the reply for a reason of its own.
+_FINISH_REASONS = {
+    "stop": FinishReason.STOP,
+    "eos_token": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "abort": FinishReason.ABORT,
+}
+
+# Where servers write the tokens of prompt and reply together: vLLM; then names that others use.
+_LENGTH_NAMES = ("max_model_len", "context_length", "max_context_length", "n_ctx")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The first token may take as long as a model takes to load; then only a dead stream is silent for long."""
+
+    connect_seconds: float = 2.0
+    first_token_seconds: float = 90.0
+    between_tokens_seconds: float = 30.0
+
+
+class _Wait:
+    """A wait for text, from its making on. What the server sends meanwhile without text does not prolong it."""
+
+    def __init__(self, seconds: float, *, in_mid_reply: bool = False) -> None:
+        self.seconds = seconds
+        self.in_mid_reply = in_mid_reply
+        self.deadline = asyncio.get_running_loop().time() + seconds
+
+
+class ChatClient:
+    """A ChatModel over HTTP. The same requests for every server; `max_model_len` counts where the server tells none.
+
+    The environment's proxies are not used: the LLM is the deployer's own, at the address she wrote.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model_id: str,
+        *,
+        api_key: str = "",
+        temperature: float = 0.6,
+        top_p: float = 0.9,
+        max_model_len: int = 2048,
+        timeouts: Timeouts | None = None,
+        payloads: PayloadLog | None = None,
+    ) -> None:
+        scheme, _, rest = base_url.rstrip("/").partition("://")
+        self._endpoint = f"{scheme}://{rest.rpartition('@')[2]}"  # without user and password, for people
+        self._model_id = model_id
+        self._temperature = temperature
+        self._top_p = top_p
+        self._max_model_len = max_model_len
+        self._timeouts = timeouts or Timeouts()
+        self._payloads = payloads or PayloadLog()
+        self._context_tokens: int | None = None
+        self._faults = Faults(self._endpoint, model_id)
+        # Only connecting is timed by httpx: its read timeout starts anew with each byte, and a comment is bytes.
+        timeout = httpx.Timeout(None, connect=self._timeouts.connect_seconds)
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key or "EMPTY",  # the SDK wants one; servers without a key ignore it
+            max_retries=0,
+            timeout=timeout,
+            http_client=httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=True),
+        )
+        self._client.organization = self._client.project = None  # else taken from OPENAI_* of the environment
+
+    @classmethod
+    def from_settings(cls, settings: Settings, payloads: PayloadLog) -> Self:
+        return cls(
+            settings.LLM_ENDPOINT,
+            settings.LLM_MODEL_ID,
+            api_key=settings.LLM_API_KEY.get_secret_value(),
+            temperature=settings.LLM_TEMPERATURE,
+            top_p=settings.LLM_TOP_P,
+            max_model_len=settings.LLM_MAX_MODEL_LEN,
+            timeouts=Timeouts(
+                connect_seconds=settings.LLM_CONNECT_TIMEOUT_SECONDS,
+                first_token_seconds=settings.LLM_FIRST_TOKEN_TIMEOUT_SECONDS,
+                between_tokens_seconds=settings.LLM_BETWEEN_TOKENS_TIMEOUT_SECONDS,
+            ),
+            payloads=payloads,
+        )
+
+    @property
+    def model_id(self) -> str:
+        return self._model_id
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+        """See ChatModel. The deadline of each wait starts when the caller asks, so a slow caller is no silence."""
+        wait = _Wait(self._timeouts.first_token_seconds)
+        try:
+            chunks = await self._open(messages, max_tokens, wait)
+            written: list[str] = []
+            try:
+                finish_reason: str | None = None
+                while not finish_reason:
+                    text, finish_reason = await self._next(chunks, wait)
+                    if text:
+                        written.append(text)
+                        yield ReplyDelta(text)
+                        wait = _Wait(self._timeouts.between_tokens_seconds, in_mid_reply=True)
+                await _drain(chunks)
+                yield ReplyEnd(self._known(finish_reason))
+            finally:
+                await chunks.close()
+                self._log_response(chunks.response, "".join(written))
+        except LLMError:
+            self._context_tokens = None  # what comes back may be another server
+            raise
+
+    async def context_tokens(self) -> int:
+        if self._context_tokens is None:
+            try:
+                await self._served_models()
+            except LLMError as exc:
+                _log.info("context length unknown", extra=fields(code=exc.code, cause=exc.message))
+        return self._context_tokens or self._max_model_len
+
+    async def readiness(self) -> Readiness:
+        """A server that answers to any name lists another one than ours, so only an empty list is not ready."""
+        try:
+            served = await self._served_models()
+        except LLMError as exc:
+            return Readiness(ready=False, detail=exc.message, endpoint=self._endpoint)
+        names = ", ".join(served) or "no model"
+        detail = f"The LLM at {self._endpoint} serves {names}"
+        if self._model_id not in served:
+            detail += f", LLM_MODEL_ID is {self._model_id}"
+        return Readiness(ready=bool(served), detail=f"{detail}.", endpoint=self._endpoint)
+
+    async def _open(
+        self, messages: Sequence[Message], max_tokens: int, wait: _Wait
+    ) -> AsyncStream[ChatCompletionChunk]:
+        prompt = [{"role": message.role.value, "content": message.content} for message in messages]
+        # All of these always: servers' own defaults differ, and without max_tokens vLLM writes until it is full.
+        sampling = {"max_tokens": max_tokens, "temperature": self._temperature, "top_p": self._top_p}
+        body = {"model": self._model_id, "messages": prompt, "stream": True, **sampling}
+        self._payloads.request("llm", f"{self._endpoint}/chat/completions", body)
+        try:
+            async with asyncio.timeout_at(wait.deadline):
+                return await self._client.chat.completions.create(
+                    model=self._model_id,
+                    messages=cast("list[ChatCompletionMessageParam]", prompt),
+                    stream=True,
+                    max_tokens=max_tokens,
+                    temperature=self._temperature,
+                    top_p=self._top_p,
+                )
+        except openai.APIStatusError as exc:
+            self._log_response(exc.response, exc.response.text)
+            raise self._unanswered(exc, wait.seconds) from exc
+        except (TimeoutError, openai.APIConnectionError, httpx.HTTPError) as exc:
+            raise self._unanswered(exc, wait.seconds) from exc
+
+    async def _next(self, chunks: AsyncStream[ChatCompletionChunk], wait: _Wait) -> tuple[str, str | None]:
+        """The next text and finish_reason, one of them or both. Role chunks, empty deltas and usage are passed over."""
+        try:
+            async with asyncio.timeout_at(wait.deadline):
+                while True:
+                    chunk = await anext(chunks)
+                    if chunk.choices:
+                        choice = chunk.choices[0]
+                        text, finish_reason = choice.delta.content if choice.delta else None, choice.finish_reason
+                        if text or finish_reason:
+                            return text or "", finish_reason
+                    elif chunk.model_extra and "message" in chunk.model_extra:  # a flat error, which the SDK lets pass
+                        raise self._faults.failed_inside(chunk.model_extra)
+        except StopAsyncIteration as exc:
+            raise self._faults.ended_early(chunks.response.headers.get("content-type", "")) from exc
+        except TimeoutError as exc:
+            raise self._faults.silent(wait.seconds, in_mid_reply=wait.in_mid_reply) from exc
+        except openai.APIError as exc:
+            raise self._faults.failed_inside(exc.body) from exc
+        except httpx.HTTPError as exc:
+            raise self._faults.broke_off() from exc
+        except (ValueError, AttributeError) as exc:  # no JSON, no UTF-8; and the SDK does not check a chunk's types
+            raise self._faults.makes_no_sense("a stream") from exc
+
+    def _known(self, finish_reason: str) -> FinishReason:
+        known = _FINISH_REASONS.get(finish_reason)
+        if known is None:
+            _log.warning("unknown finish reason", extra=fields(finish_reason=finish_reason, model=self._model_id))
+        return known or FinishReason.ABORT
+
+    async def _served_models(self) -> dict[str, int | None]:
+        """Each model of GET /models with its length, where told. Keeps the length of ours."""
+        try:
+            async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
+                answer = await self._client.models.with_raw_response.list()
+            listed = json.loads(answer.http_response.text)["data"] or []
+            served = {str(model["id"]): _length(model) for model in listed}
+        except (TimeoutError, openai.APIConnectionError, openai.APIStatusError, httpx.HTTPError) as exc:
+            raise self._unanswered(exc, _MODELS_TIMEOUT_SECONDS) from exc
+        except (ValueError, KeyError, TypeError) as exc:
+            raise self._faults.makes_no_sense("a list of models") from exc
+        # A server of one model answers to any name, and its length is then ours too.
+        only = next(iter(served.values())) if len(served) == 1 else None
+        self._context_tokens = served.get(self._model_id, only) or self._max_model_len
+        return served
+
+    def _unanswered(self, exc: Exception, seconds: float) -> LLMError:
+        """The error of a request that did not get as far as a 2xx."""
+        if isinstance(exc, openai.APIStatusError):
+            return self._faults.refused(exc.status_code, exc.body)
+        if isinstance(exc, TimeoutError):
+            return self._faults.silent(seconds)
+        if isinstance(exc.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+            return self._faults.not_connected()
+        return self._faults.not_answered()
+
+    def _log_response(self, response: httpx.Response, text: str) -> None:
+        self._payloads.response(
+            "llm",
+            status=response.status_code,
+            content_type=response.headers.get("content-type", ""),
+            size_bytes=response.num_bytes_downloaded,
+            text=text,
+        )
+
+
+async def _drain(chunks: AsyncStream[ChatCompletionChunk]) -> None:
+    """Read to the end, so that the connection can be used again. The reply is whole: what fails here is no matter."""
+    try:
+        async with asyncio.timeout(_DRAIN_TIMEOUT_SECONDS):
+            async for _ in chunks:
+                pass
+    except (TimeoutError, openai.APIError, httpx.HTTPError, ValueError) as exc:
+        _log.info("stream ended badly after its finish reason", extra=fields(cause=type(exc).__name__))
+
+
+def _length(model: Mapping[str, object]) -> int | None:
+    meta = model.get("meta")  # llama.cpp keeps its n_ctx in there
+    for source in (model, meta if isinstance(meta, Mapping) else {}):
+        for name in _LENGTH_NAMES:
+            value = source.get(name)
+            if isinstance(value, int) and value > 0:
+                return value
+    return None
