@@ -225,6 +225,23 @@ def test_an_unfinished_tail_is_known(text: str, finished: bool) -> None:
     assert is_finished(text) is finished
 
 
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("你好！今天很好。我想说的", ["今天很好。", "我想说的"]),
+        ("你好！今天很好。你呢？我想", ["今天很好。你呢？", "我想"]),
+        ("你好！今天很好。", ["今天很好。"]),
+        ("你好！今天很好", ["今天很好"]),
+        ("你好！今天很好。“我", ["今天很好。", "“我"]),
+    ],
+)
+def test_the_tail_of_a_cut_off_reply_stands_apart(text: str, rest: list[str]) -> None:
+    splitter = SentenceSplitter(ZH)
+    first = splitter.push(text)
+    assert [sentence.text for sentence in first] == ["你好！"]
+    assert splitter.flush(is_cut_off=True) == [Sentence(index, piece) for index, piece in enumerate(rest, 1)]
+
+
 @pytest.mark.parametrize("piece", ["。", "“", "a", " ", "你好，", '!"', "Mr. "])
 def test_no_text_makes_it_slow(piece: str) -> None:
     text = piece * (30_000 // len(piece))

@@ -82,17 +82,19 @@ class SentenceSplitter:
     def push(self, delta: str) -> list[Sentence]:
         return [sentence for character in delta for sentence in self._take(character)]
 
-    def flush(self) -> list[Sentence]:
-        """The rest of the reply; the splitter is then spent."""
-        rest = self._text
+    def flush(self, *, is_cut_off: bool = False) -> list[Sentence]:
+        """The rest of the reply, after which the splitter is spent; the unfinished tail of a cut-off reply stands apart."""
+        ended = self._ended_at if is_cut_off and not is_finished(self._text) else 0
+        rest = [text for text in (self._text[:ended], self._text[ended:]) if text]
         self._restart()
-        return [Sentence(self._index, rest)] if rest else []
+        return [Sentence(index, text) for index, text in enumerate(rest, self._index)]
 
     def _restart(self) -> None:
         self._text = ""
         self._spoken = 0
         self._open: list[str] = []  # what closes each open quote or bracket, innermost last
         self._mark_at: int | None = None  # where a run of marks begins that is not judged yet
+        self._ended_at = 0  # where the last sentence ends that is too short to leave alone
         self._cut_at: int | None = None  # a cut found good, held for crumbs
         self._cut_spoken = 0
         self._cut_is_end = False
@@ -160,6 +162,8 @@ class SentenceSplitter:
         return True
 
     def _propose_cut(self, *, is_end: bool) -> None:
+        if is_end:
+            self._ended_at = len(self._text)
         if self._index == 0:
             least = self._limits.first_end if is_end else self._limits.first_soft
         else:
