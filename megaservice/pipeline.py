@@ -1,0 +1,217 @@
+"""run_turn(): the order, overlap, timing and cancellation of a turn's stages."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+from megaservice.audio.store import ClipStore
+from megaservice.errors import AllEnginesFailed, LLMProtocolError, LLMRejected, MegaserviceError
+from megaservice.models import (
+    ChatEvent,
+    ClipFailed,
+    ClipReady,
+    FinishReason,
+    Problem,
+    ReplyDelta,
+    ReplyEnd,
+    Sentence,
+    SentenceReady,
+    TextDelta,
+    Timings,
+    Turn,
+    TurnCompleted,
+    TurnFailed,
+    TurnStarted,
+)
+from megaservice.prompts.builder import build_prompt, reply_limit
+from megaservice.protocols import ChatModel, SpeechChain
+from megaservice.text.splitter import SentenceSplitter, is_finished
+from megaservice.text.transcript import Transcriber
+
+log = logging.getLogger(__name__)
+
+_QUEUE_LENGTH = 64  # bounds what a stage may be ahead of the next; a reply's sentences seldom fill it
+_PROMPT_TRIES = 4
+_PROMPT_SHRINK = 0.6  # where the server counts more tokens than we do
+
+
+async def run_turn(
+    turn: Turn,
+    *,
+    chat: ChatModel,
+    speech: SpeechChain,
+    clips: ClipStore,
+    max_tokens: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> AsyncGenerator[ChatEvent]:
+    """A turn's events: TurnStarted with the LLM's first token, and last exactly one TurnCompleted or TurnFailed.
+
+    An LLM that never answers makes TurnFailed the only event. Every spoken sentence has its ClipReady or ClipFailed
+    before TurnCompleted. Closing the generator cancels what runs upstream.
+    """
+    run = _Run(turn, chat, speech, clips, max_tokens, clock)
+    work = asyncio.create_task(run.work())
+    try:
+        while True:
+            event = await run.events.get()
+            yield event
+            if isinstance(event, TurnCompleted | TurnFailed):
+                return
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
+
+
+class _Run:
+    """One turn at work: the LLM writes and is cut into sentences while those before are spoken."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        chat: ChatModel,
+        speech: SpeechChain,
+        clips: ClipStore,
+        max_tokens: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.events: asyncio.Queue[ChatEvent] = asyncio.Queue(_QUEUE_LENGTH)
+        self._turn = turn
+        self._chat = chat
+        self._speaker = speech.speaker()
+        self._clips = clips
+        self._max_tokens = min(max_tokens, reply_limit(turn.language, turn.hsk_level))
+        self._clock = clock
+        self._started = clock()
+        self._timings = Timings()
+        self._to_speak: asyncio.Queue[tuple[Sentence, str] | None] = asyncio.Queue(_QUEUE_LENGTH)
+        self._splitter = SentenceSplitter(turn.language)
+        self._transcriber = Transcriber(turn.language)
+        self._reply = ""
+        self._speaks = False
+        self._endpoint: str | None = None
+        self._problems: list[Problem] = []
+
+    async def work(self) -> None:
+        finish_reason: FinishReason | None = None
+        failure: MegaserviceError | None = None
+        try:
+            async with asyncio.TaskGroup() as stages:
+                writing = stages.create_task(self._write())
+                stages.create_task(self._speak())
+            finish_reason = writing.result()
+        except* MegaserviceError as group:
+            failure = _first(group)
+        except* Exception as group:
+            log.error("turn broke", exc_info=group)
+            failure = MegaserviceError("MegaService met an error of its own; its log has the details.")
+        self._mark("total")
+        if finish_reason is not None:
+            await self._complete(finish_reason)
+        elif failure is not None:
+            await self._fail(failure)
+
+    async def _write(self) -> FinishReason:
+        finish_reason = None
+        async with aclosing(self._stream_reply()) as reply:
+            async for piece in reply:
+                if isinstance(piece, ReplyEnd):
+                    finish_reason = piece.finish_reason
+                    continue
+                if not self._reply:
+                    self._mark("first_token")
+                    await self.events.put(
+                        TurnStarted(self._turn.turn_id, self._turn.conversation_id, self._chat.model_id)
+                    )
+                self._reply += piece.text
+                await self.events.put(TextDelta(piece.text))
+                for sentence in self._splitter.push(piece.text):
+                    await self._announce(sentence)
+        if finish_reason is None or finish_reason is FinishReason.ABORT:
+            raise LLMProtocolError("The LLM server ended the reply before it was whole.", code="llm_aborted")
+        if not self._reply.strip():
+            raise LLMProtocolError("The LLM wrote an empty reply.", code="llm_empty_reply")
+        for sentence in self._splitter.flush():
+            cut_off = finish_reason is FinishReason.LENGTH and not is_finished(sentence.text)
+            await self._announce(sentence, may_be_spoken=not (cut_off and self._speaks))
+        await self._to_speak.put(None)
+        return finish_reason
+
+    async def _stream_reply(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+        """The LLM's answer to a prompt that fits: where the server counts more tokens than we do, a shorter one."""
+        budget = await self._chat.context_tokens() - self._max_tokens
+        for tries_left in reversed(range(_PROMPT_TRIES)):
+            prompt = build_prompt(self._turn, budget)
+            try:
+                async with aclosing(self._chat.stream(prompt, max_tokens=self._max_tokens)) as reply:
+                    async for piece in reply:
+                        yield piece
+                return
+            except LLMRejected as exc:
+                if exc.code != "llm_prompt_too_long" or not tries_left:
+                    raise
+                budget = int(budget * _PROMPT_SHRINK)
+
+    async def _announce(self, sentence: Sentence, *, may_be_spoken: bool = True) -> None:
+        transcript = self._transcriber.push(sentence.text)
+        spoken = self._turn.speak and may_be_spoken and bool(transcript)
+        self._speaks = self._speaks or spoken
+        self._mark("first_sentence")
+        await self.events.put(SentenceReady(sentence, spoken))
+        if spoken:
+            await self._to_speak.put((sentence, transcript))
+
+    async def _speak(self) -> None:
+        while entry := await self._to_speak.get():
+            sentence, transcript = entry
+            try:
+                speech, self._endpoint = await self._speaker.speak(
+                    sentence.index, transcript, self._turn.voice, self._turn.language
+                )
+                clip = await asyncio.to_thread(
+                    self._clips.write, self._turn.turn_id, sentence.index, speech, self._endpoint
+                )
+            except AllEnginesFailed as exc:
+                await self._give_up(sentence, Problem("speech", exc.code, exc.message))
+            except OSError as exc:
+                told = f"The clip could not be stored in AUDIO_DIR: {exc.strerror}."
+                await self._give_up(sentence, Problem("audio", "clip_not_stored", told))
+            else:
+                self._mark("first_audio")
+                await self.events.put(ClipReady(sentence.index, clip))
+
+    async def _give_up(self, sentence: Sentence, problem: Problem) -> None:
+        log.warning("sentence not spoken", extra={"fields": {"sentence": sentence.index, "why": problem.message}})
+        self._problems.append(problem)
+        await self.events.put(ClipFailed(sentence.index, problem.code, problem.message))
+
+    async def _complete(self, finish_reason: FinishReason) -> None:
+        await self.events.put(
+            TurnCompleted(
+                self._reply,
+                finish_reason,
+                self._endpoint,
+                self._speaker.attempts,
+                self._timings,
+                tuple(self._problems),
+            )
+        )
+
+    async def _fail(self, error: MegaserviceError) -> None:
+        for sentence in self._splitter.flush():
+            await self.events.put(SentenceReady(sentence, spoken=False))
+        stage = "turn" if error.code == MegaserviceError.code else "llm"
+        problem = Problem(stage, error.code, error.message)
+        await self.events.put(TurnFailed(problem, error.retryable, self._reply, self._speaker.attempts, self._timings))
+
+    def _mark(self, name: str) -> None:
+        """Note the time of what happens for the first time."""
+        if getattr(self._timings, name) is None:
+            self._timings = replace(self._timings, **{name: round((self._clock() - self._started) * 1000, 1)})
+
+
+def _first(group: BaseExceptionGroup[MegaserviceError]) -> MegaserviceError:
+    error = group.exceptions[0]
+    return error if isinstance(error, MegaserviceError) else _first(error)
