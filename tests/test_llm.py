@@ -22,7 +22,7 @@ CAPTURES = Path(__file__).parent / "data" / "vllm-captures"
 MESSAGES = (Message(Role.SYSTEM, "只说中文。"), Message(Role.USER, "你好！"))
 WHOLE = [*map(ReplyDelta, "你好！我叫小美。"), ReplyEnd(FinishReason.STOP)]
 REPLY = "你好！我叫小美。"
-SHORT = Timeouts(first_token_seconds=0.25, between_tokens_seconds=0.1)
+SHORT = Timeouts(first_token_seconds=0.5, between_tokens_seconds=0.3)
 
 Reply = list[ReplyDelta | ReplyEnd]
 
@@ -183,14 +183,14 @@ async def test_slow_reader_is_no_silence_of_the_server() -> None:
         reply: Reply = []
         async for event in client.stream(MESSAGES, max_tokens=64):
             reply.append(event)
-            await asyncio.sleep(2 * SHORT.between_tokens_seconds)
+            await asyncio.sleep(1.2 * SHORT.between_tokens_seconds)
         assert reply == [ReplyDelta("你"), ReplyDelta("好"), ReplyEnd(FinishReason.STOP)]
 
 
 async def test_silence_between_two_tokens_is_timed_anew_each_time() -> None:
-    script = Script(REPLY, milliseconds_per_token=60)
+    script = Script(REPLY, milliseconds_per_token=100)
     async with VLLM(script) as server, chat(server.url, timeouts=SHORT) as client:
-        assert await reply_of(client) == WHOLE  # 480 ms in all, longer than either timeout
+        assert await reply_of(client) == WHOLE  # 800 ms in all, longer than either timeout
 
 
 async def test_closing_the_stream_aborts_the_work_upstream() -> None:
@@ -232,17 +232,17 @@ async def test_timeout_aborts_the_work_upstream(fault: Fault) -> None:
             "",
             (LLMUnavailable, "llm_unavailable", True, "The LLM at URL answers 500. It says: Internal Server Error."),
         ),
-        (Fault.HANG, "", (LLMTimeout, "llm_timeout", True, "The LLM at URL did not answer for 0.25 s.")),
-        (Fault.SILENT_PREFILL, "", (LLMTimeout, "llm_timeout", True, "The LLM at URL did not answer for 0.25 s.")),
+        (Fault.HANG, "", (LLMTimeout, "llm_timeout", True, "The LLM at URL did not answer for 0.5 s.")),
+        (Fault.SILENT_PREFILL, "", (LLMTimeout, "llm_timeout", True, "The LLM at URL did not answer for 0.5 s.")),
         (
             Fault.SILENT,
             "你好！",
-            (LLMTimeout, "llm_timeout", True, "The LLM at URL fell silent in mid-reply for 0.1 s."),
+            (LLMTimeout, "llm_timeout", True, "The LLM at URL fell silent in mid-reply for 0.3 s."),
         ),
         (
             Fault.ONLY_COMMENTS,
             "你好！",
-            (LLMTimeout, "llm_timeout", True, "The LLM at URL fell silent in mid-reply for 0.1 s."),
+            (LLMTimeout, "llm_timeout", True, "The LLM at URL fell silent in mid-reply for 0.3 s."),
         ),
         (
             Fault.CUT,

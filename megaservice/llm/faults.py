@@ -18,7 +18,7 @@ _TOO_LONG = re.compile(
 )
 
 # What a server says of a path that it does not have, as opposed to a model.
-_NO_SUCH_PATH = re.compile(r"<|(404 page |file )?not found\.$|null\.$|\.$", re.IGNORECASE)
+_NO_SUCH_PATH = re.compile(r"<|((404 page |file )?not found)?\.$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,8 +254,9 @@ class VLLM:
         elif fault not in (Fault.ENDS_EARLY, Fault.NO_FINISH_REASON):
             await reply.due(len(reply.tokens))
             reply.exchange.tokens_sent = len(reply.tokens)
-            await out.event(self._wire.last_event(reply.last_token, reply.finish_reason))
-            if _wants_usage(reply.exchange):
+            wants_usage = _wants_usage(reply.exchange)
+            await out.event(self._wire.last_event(reply.last_token, reply.finish_reason, usage_follows=wants_usage))
+            if wants_usage:
                 await out.event(self._wire.usage_event(prompt_tokens, len(reply.tokens)))
         if fault not in (Fault.ENDS_EARLY, Fault.NO_DONE):
             await out.event(DONE)

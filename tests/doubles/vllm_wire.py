@@ -109,16 +109,15 @@ class Wire:
         choice: dict[str, object] = {"delta": {"content": text}, "logprobs": None, "finish_reason": None}
         return sse(self._chunk(choice | ({"token_ids": None} if self._is_new else {})))
 
-    def last_event(self, text: str, finish_reason: str) -> bytes:
+    def last_event(self, text: str, finish_reason: str, *, usage_follows: bool = False) -> bytes:
         """The chunk with the finish reason; as captured it holds the last token when that is what ended the reply."""
         choice: dict[str, object] = {"delta": {"content": text}, "logprobs": None, "finish_reason": finish_reason}
         choice["stop_reason"] = None
-        if self._is_new:
-            return sse(self._chunk(choice | {"token_ids": None}) | {"system_fingerprint": "vllm-0.32.0-5252e746"})
-        return sse(self._chunk(choice))
+        chunk = self._chunk(choice | ({"token_ids": None} if self._is_new else {}))
+        return sse(chunk if usage_follows else chunk | self._fingerprint())
 
     def usage_event(self, prompt_tokens: int, completion_tokens: int) -> bytes:
-        return sse(self._chunk(None) | {"usage": _usage(prompt_tokens, completion_tokens)})
+        return sse(self._chunk(None) | {"usage": _usage(prompt_tokens, completion_tokens)} | self._fingerprint())
 
     def completion(self, text: str, finish_reason: str, prompt_tokens: int, completion_tokens: int) -> bytes:
         message: dict[str, object] = {"role": "assistant", "content": text}
@@ -178,6 +177,10 @@ class Wire:
         message = "EngineCore encountered an issue. See stack trace (above) for the root cause."
         error = {"message": message, "type": "InternalServerError", "param": None, "code": 500}
         return b"data: " + json.dumps({"error": error}).encode() + b"\n\n"
+
+    def _fingerprint(self) -> dict[str, object]:
+        """New in 0.32, on the last chunk of a stream."""
+        return {"system_fingerprint": "vllm-0.32.0-5252e746"} if self._is_new else {}
 
     def _chunk(self, choice: dict[str, object] | None) -> dict[str, object]:
         return {
