@@ -147,6 +147,27 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointState:
+    """A speech endpoint as /debug/tts-info shows it; None is what never happened.
+
+    `state` is "ok", "cooling_down", "busy" or "unknown" (not tried yet); a failed endpoint is "ok" again only after a
+    success. `payload_format` is what its last answer was made of; `curl` repeats a request, without secrets.
+    """
+
+    endpoint: str
+    dialect: Dialect
+    state: str
+    cooldown_seconds_left: float
+    last_error_code: str | None
+    last_error_message: str | None
+    last_milliseconds: float | None
+    successes: int
+    failures: int
+    payload_format: str | None
+    curl: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A fault told to the client. `stage` is one of "llm", "speech", "audio", "turn"."""
 
