@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from megaservice.errors import AllEnginesFailed, TTSError, TTSRejected
-from megaservice.logs import fields
-from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, Voice
+from megaservice.logs import current_turn, fields
+from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, TurnAttempt, Voice
 from megaservice.protocols import Engine
 
 log = logging.getLogger(__name__)
+
+_RECENT_ATTEMPTS = 100
 
 _WARM_UP = {Language.ZH: "你好，很高兴认识你。", Language.EN: "Hello, nice to meet you."}
 
@@ -69,6 +72,7 @@ class FallbackChain:
         self._clock = clock
         self._cooldown_seconds = cooldown_seconds
         self._cooldown_max_seconds = cooldown_max_seconds
+        self._recent: deque[TurnAttempt] = deque(maxlen=_RECENT_ATTEMPTS)
 
     def speaker(self) -> "TurnSpeaker":
         return TurnSpeaker(self)
@@ -104,7 +108,12 @@ class FallbackChain:
             "speech attempt",
             extra=fields(sentence=sentence, endpoint=slot.engine.endpoint, outcome=outcome, ms=milliseconds),
         )
-        return Attempt(sentence, slot.engine.endpoint, outcome, milliseconds), result
+        attempt = Attempt(sentence, slot.engine.endpoint, outcome, milliseconds)
+        self._recent.append(TurnAttempt(current_turn.get(), sentence, attempt.endpoint, outcome, milliseconds))
+        return attempt, result
+
+    def recent_attempts(self) -> tuple[TurnAttempt, ...]:
+        return tuple(self._recent)
 
     def _note_failure(self, slot: _Slot, error: TTSError, started: float) -> None:
         slot.failures += 1

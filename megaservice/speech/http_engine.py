@@ -181,7 +181,7 @@ class HTTPEngine(ABC):
                 raise TTSBadAudio(f"broke its answer off after {len(received)} bytes (its own log says why)") from exc
         assert response is not None
         if response.is_success and len(received) > largest_bytes:
-            raise TTSBadAudio(f"sent more than {largest_bytes} bytes, more than this sentence can take")
+            raise TTSBadAudio(f"sent more than {largest_bytes} bytes for this sentence: endless speech")
         return Answer(
             status=response.status_code,
             content_type=response.headers.get("content-type", ""),
