@@ -83,7 +83,7 @@ class SentenceSplitter:
         return [sentence for character in delta for sentence in self._take(character)]
 
     def flush(self, *, is_cut_off: bool = False) -> list[Sentence]:
-        """The rest of the reply, after which the splitter is spent; the unfinished tail of a cut-off reply stands apart."""
+        """The rest of the reply, then the splitter is spent; the unfinished tail of a cut-off reply stands apart."""
         ended = self._ended_at if is_cut_off and not is_finished(self._text) else 0
         rest = [text for text in (self._text[:ended], self._text[ended:]) if text]
         self._restart()

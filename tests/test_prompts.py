@@ -1,0 +1,112 @@
+"""The prompts: in the language, within the level's limits, small enough, and the same from turn to turn."""
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from megaservice.models import Language, Message, Role, Turn, Voice
+from megaservice.prompts import build_prompt, opening, reply_limit
+from megaservice.text.splitter import is_finished
+from megaservice.text.tokens import estimate_tokens, prompt_tokens
+from megaservice.text.transcript import spoken
+
+ZH, EN = Language.ZH, Language.EN
+LEVELS = (1, 2, 3, 4, 5, 6)
+ALL = [*((ZH, level) for level in (*LEVELS, None)), (EN, None)]
+LONGEST_SENTENCE = {1: 10, 2: 14, 3: 18, 4: 24, 5: 30, 6: 36}
+MOST_SENTENCES = {1: 2, 2: 2, 3: 3, 4: 4, 5: 4, 6: 5}
+TURN = Turn(
+    turn_id="t1",
+    conversation_id=None,
+    message="你好！",
+    language=ZH,
+    hsk_level=2,
+    voice=Voice(id="v", name="V", language=ZH),
+)
+
+
+def replies(language: Language, level: int | None) -> list[str]:
+    return [message.content for message in opening(language, level) if message.role is Role.ASSISTANT]
+
+
+@pytest.mark.parametrize(("language", "level"), ALL)
+def test_an_opening_is_rules_and_then_whole_turns(language: Language, level: int | None) -> None:
+    roles = [message.role for message in opening(language, level)]
+    assert roles == [Role.SYSTEM, *[Role.USER, Role.ASSISTANT] * (len(roles) // 2)]
+    assert len(roles) in (7, 9)
+
+
+@pytest.mark.parametrize(("language", "level"), ALL)
+def test_an_opening_leaves_room_for_a_conversation(language: Language, level: int | None) -> None:
+    assert prompt_tokens(opening(language, level)) <= 560
+    assert prompt_tokens(opening(language, level)) + 2 * reply_limit(language, level) <= 1100
+
+
+@pytest.mark.parametrize(("language", "level"), ALL)
+def test_example_replies_can_be_read_aloud_as_they_stand(language: Language, level: int | None) -> None:
+    assert [spoken(reply, language) for reply in replies(language, level)] == replies(language, level)
+    assert all(is_finished(reply) for reply in replies(language, level))
+
+
+@pytest.mark.parametrize("level", [*LEVELS, None])
+def test_chinese_examples_answer_in_chinese_only_even_to_english(level: int | None) -> None:
+    assert not re.search("[A-Za-z]", "".join(replies(ZH, level)))
+    said = [message.content for message in opening(ZH, level) if message.role is Role.USER]
+    assert any(message.isascii() for message in said)
+
+
+def test_english_examples_answer_in_english_only_even_to_chinese() -> None:
+    assert "".join(replies(EN, None)).isascii()
+    assert not all(message.content.isascii() for message in opening(EN, None))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_example_replies_keep_the_limits_of_their_level(level: int) -> None:
+    for reply in replies(ZH, level):
+        sentences = [sentence for sentence in re.split("[。！？]", reply) if sentence]
+        assert len(sentences) <= MOST_SENTENCES[level], reply
+        assert max(len(re.sub(r"\W", "", sentence)) for sentence in sentences) <= LONGEST_SENTENCE[level], reply
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_reply_that_uses_its_level_up_is_not_cut(level: int) -> None:
+    longest = "好" * LONGEST_SENTENCE[level] + "。"
+    assert estimate_tokens(longest * (MOST_SENTENCES[level])) <= reply_limit(ZH, level)
+
+
+def test_higher_levels_may_say_more() -> None:
+    limits = [reply_limit(ZH, level) for level in LEVELS]
+    assert all(lower < higher for lower, higher in pairwise(limits))
+
+
+def test_all_levels_begin_with_the_same_rules() -> None:
+    common = opening(ZH, None)[0].content.rpartition("\n")[0]
+    assert len(common) > 50
+    assert all(opening(ZH, level)[0].content.startswith(common) for level in LEVELS)
+
+
+def test_english_ignores_the_hsk_level() -> None:
+    assert opening(EN, 3) == opening(EN, None)
+    assert reply_limit(EN, 3) == reply_limit(EN, None)
+
+
+def test_a_prompt_is_opening_history_message() -> None:
+    history = (Message(Role.USER, "你是谁？"), Message(Role.ASSISTANT, "我是老师。"))
+    prompt = build_prompt(replace(TURN, history=history), 1500)
+    assert prompt == [*opening(ZH, 2), *history, Message(Role.USER, "你好！")]
+
+
+def test_sixty_turns_at_hsk_2_fit_into_2048_tokens() -> None:
+    history: tuple[Message, ...] = ()
+    budget = 2048 - reply_limit(ZH, 2)
+    for number in range(60):
+        turn = replace(TURN, message=f"我今天学了{number}个汉字，学了很多。", history=history)
+        prompt = build_prompt(turn, budget)
+        assert prompt_tokens(prompt) <= budget
+        assert prompt[-1] == Message(Role.USER, turn.message)
+        reply = Message(Role.ASSISTANT, "你学得真快！今天的汉字难不难？明天我们再学几个，好不好？")
+        history = (*history, prompt[-1], reply)[-100:]
+    assert prompt[: len(opening(ZH, 2))] == list(opening(ZH, 2))
+    assert 20 <= len(prompt) < 100
