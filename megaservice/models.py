@@ -115,16 +115,12 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sentence's audio, complete and stored."""
+    """One sentence's audio, complete and stored; `url` is a path of MegaService."""
 
-    clip_id: str
+    url: str
     duration_seconds: float
     sample_rate_hz: int
     endpoint: str
-
-    @property
-    def url(self) -> str:
-        return f"/audio/{self.clip_id}.wav"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +161,17 @@ class EndpointState:
     failures: int
     payload_format: str | None
     curl: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAttempt:
+    """An Attempt as /debug/tts-info lists it; `turn_id` is None for one that warmed the endpoint up."""
+
+    turn_id: str | None
+    sentence: int
+    endpoint: str
+    outcome: str
+    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,9 +133,10 @@ class _Run:
             raise LLMProtocolError("The LLM server ended the reply before it was whole.", code="llm_aborted")
         if not self._reply.strip():
             raise LLMProtocolError("The LLM wrote an empty reply.", code="llm_empty_reply")
-        for sentence in self._splitter.flush():
-            cut_off = finish_reason is FinishReason.LENGTH and not is_finished(sentence.text)
-            await self._announce(sentence, may_be_spoken=not (cut_off and self._speaks))
+        is_cut_off = finish_reason is FinishReason.LENGTH
+        for sentence in self._splitter.flush(is_cut_off=is_cut_off):
+            is_tail = is_cut_off and not is_finished(sentence.text)
+            await self._announce(sentence, may_be_spoken=not (is_tail and self._speaks))
         await self._to_speak.put(None)
         return finish_reason
 

@@ -3,7 +3,18 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from megaservice.models import Attempt, Language, Message, Readiness, ReplyDelta, ReplyEnd, Speech, Voice
+from megaservice.models import (
+    Attempt,
+    EndpointState,
+    Language,
+    Message,
+    Readiness,
+    ReplyDelta,
+    ReplyEnd,
+    Speech,
+    TurnAttempt,
+    Voice,
+)
 
 
 class ChatModel(Protocol):
@@ -61,4 +72,12 @@ class SpeechChain(Protocol):
 
     async def readiness(self) -> Readiness:
         """Whether at least one endpoint takes connections, and which is the first that does. Never raises."""
+        ...
+
+    def states(self, voice: Voice) -> tuple[EndpointState, ...]:
+        """Every endpoint in order; `voice` is the curl line's where an endpoint has spoken none yet."""
+        ...
+
+    def recent_attempts(self) -> tuple[TurnAttempt, ...]:
+        """The last attempts of all turns, oldest first."""
         ...

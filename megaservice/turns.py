@@ -65,6 +65,10 @@ class Turns:
         self._turns: OrderedDict[str, RunningTurn] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def are_running(self) -> bool:
+        return bool(self._tasks)
+
     def start(self, turn: Turn) -> RunningTurn:
         """Raises TooBusy."""
         if len(self._tasks) >= self._max_running:

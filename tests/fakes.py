@@ -4,7 +4,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from megaservice.errors import AllEnginesFailed, MegaserviceError, TTSError
-from megaservice.models import Attempt, FinishReason, Language, Message, ReplyDelta, ReplyEnd, Speech, Voice
+from megaservice.models import (
+    Attempt,
+    EndpointState,
+    FinishReason,
+    Language,
+    Message,
+    Readiness,
+    ReplyDelta,
+    ReplyEnd,
+    Speech,
+    TurnAttempt,
+    Voice,
+)
 
 SPEECH = Speech(b"RIFF....WAVE", 24000, 1.5)
 VOICE = Voice("zh_female", "Xiaoxiao", Language.ZH, openai_voice="zf_xiaoxiao")
@@ -23,6 +35,7 @@ class FakeChat:
         self.prompts: list[list[Message]] = []
         self.max_tokens: list[int] = []
         self.closed = 0
+        self.not_ready_for = 0
 
     async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         script = self._scripts[min(len(self.prompts), len(self._scripts) - 1)]
@@ -44,6 +57,10 @@ class FakeChat:
 
     async def context_tokens(self) -> int:
         return self._context_tokens
+
+    async def readiness(self) -> Readiness:
+        self.not_ready_for -= 1
+        return Readiness(self.not_ready_for < 0, "")
 
 
 class FakeSpeech:
@@ -79,3 +96,12 @@ class FakeSpeech:
         if isinstance(step, TTSError):
             raise AllEnginesFailed(((self.endpoint, step),))
         return step, self.endpoint
+
+    async def readiness(self) -> Readiness:
+        return Readiness(True, "")
+
+    def states(self, voice: Voice) -> tuple[EndpointState, ...]:
+        return ()
+
+    def recent_attempts(self) -> tuple[TurnAttempt, ...]:
+        return ()

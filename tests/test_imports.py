@@ -25,6 +25,7 @@ ROWS = {
     "speech": 3,
     "turns": 4,
     "pipeline": 4,
+    "warmup": 4,
     "routes": 5,
     "app": 6,
     "__main__": 7,

@@ -82,7 +82,7 @@ def test_what_is_no_url_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: 
 
 
 def test_a_key_is_never_shown() -> None:
-    settings = Settings(LLM_API_KEY="sk-secret")  # type: ignore[arg-type]
+    settings = Settings(LLM_API_KEY="sk-secret")
     assert "sk-secret" not in repr(settings)
 
 

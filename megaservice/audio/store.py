@@ -33,15 +33,15 @@ class ClipStore:
 
     def write(self, turn_id: str, index: int, speech: Speech, endpoint: str) -> Clip:
         """Store sentence `index`'s speech. Raises OSError."""
-        clip = Clip(f"{turn_id}-{index}", speech.duration_seconds, speech.sample_rate_hz, endpoint)
-        half = self._directory / f"{clip.clip_id}{_HALF_WRITTEN}"
+        clip_id = f"{turn_id}-{index}"
+        half = self._directory / f"{clip_id}{_HALF_WRITTEN}"
         try:
             half.write_bytes(speech.wav)
-            os.replace(half, self._path(clip.clip_id))
+            os.replace(half, self._path(clip_id))
         except OSError:
             half.unlink(missing_ok=True)
             raise
-        return clip
+        return Clip(f"/audio/{clip_id}.wav", round(speech.duration_seconds, 3), speech.sample_rate_hz, endpoint)
 
     @contextmanager
     def reading(self, clip_id: str) -> Iterator[Path]:

@@ -1,0 +1,46 @@
+"""`python -m megaservice`: check the settings, set up the logs, serve."""
+
+import logging
+import sys
+
+import uvicorn
+
+from megaservice import logs
+from megaservice.app import create_app
+from megaservice.errors import SettingsError
+from megaservice.settings import load
+
+_SHUTDOWN_SECONDS = 5  # running streams get this long to end
+
+
+def main() -> int:
+    try:
+        settings, warnings = load()
+        logs.configure(
+            settings.LOG_DIR,
+            level=settings.LOG_LEVEL,
+            max_bytes=settings.LOG_MAX_BYTES,
+            backup_count=settings.LOG_BACKUP_COUNT,
+        )
+        app = create_app(settings)
+    except SettingsError as exc:
+        print("MegaService cannot start:", *exc.faults, sep="\n  ", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as exc:
+        print(f"MegaService cannot start: {exc.filename}: {exc.strerror}", file=sys.stderr)  # noqa: T201
+        return 2
+    log = logging.getLogger("megaservice")
+    for warning in warnings:
+        log.warning(warning)
+    uvicorn.run(
+        app,
+        host=settings.MEGASERVICE_HOST,
+        port=settings.MEGASERVICE_PORT,
+        log_config=None,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

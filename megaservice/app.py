@@ -1,0 +1,104 @@
+"""create_app(): the one place that builds things and hands them to those who need them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from megaservice.audio.store import ClipStore
+from megaservice.conversations import Conversations
+from megaservice.errors import SettingsError
+from megaservice.llm import ChatClient
+from megaservice.logs import PayloadLog, fields
+from megaservice.models import Language
+from megaservice.pipeline import run_turn
+from megaservice.routes.audio import audio_routes
+from megaservice.routes.chat import chat_routes
+from megaservice.routes.debug import debug_routes
+from megaservice.routes.health import health_routes
+from megaservice.routes.problems import BodyLimit, install_problems
+from megaservice.routes.requests import TurnMaker
+from megaservice.routes.turns import turn_routes
+from megaservice.settings import Settings
+from megaservice.speech import build_chain
+from megaservice.turns import Turns
+from megaservice.voices import load_voices
+from megaservice.warmup import warm_up
+
+log = logging.getLogger(__name__)
+
+_BODY_BYTES = 1_048_576  # a history of 200 messages at the length limit stays below
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """MegaService as an ASGI application. Raises SettingsError and OSError for what cannot work."""
+    voices = load_voices(settings.TTS_VOICES_FILE)
+    default_voices = {Language.ZH: settings.TTS_VOICE_ZH, Language.EN: settings.TTS_VOICE_EN}
+    _check_defaults(default_voices, set(voices))
+    payload_log = PayloadLog(enabled=settings.LOG_PAYLOADS, text_characters=settings.LOG_PAYLOAD_CHARACTERS)
+    chat = ChatClient.from_settings(settings, payload_log)
+    speech = build_chain(settings, payload_log)
+    clips = ClipStore(
+        settings.AUDIO_DIR,
+        max_age_seconds=settings.AUDIO_MAX_AGE_HOURS * 3600,
+        max_bytes=settings.AUDIO_MAX_MEGABYTES * 1e6,
+    )
+    conversations = Conversations(kept=settings.MEGASERVICE_CONVERSATIONS_KEPT)
+    turns = Turns(
+        partial(run_turn, chat=chat, speech=speech, clips=clips, max_tokens=settings.LLM_MAX_TOKENS),
+        conversations,
+        kept=settings.MEGASERVICE_TURNS_KEPT,
+        max_running=settings.MEGASERVICE_MAX_RUNNING_TURNS,
+    )
+    maker = TurnMaker(voices, default_voices, conversations, max_characters=settings.MEGASERVICE_MAX_MESSAGE_CHARACTERS)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        background = [asyncio.create_task(_sweep(clips, settings.AUDIO_SWEEP_SECONDS))]
+        if settings.TTS_WARM_UP:
+            background.append(asyncio.create_task(speech.warm_up([voices[v] for v in default_voices.values()])))
+        if settings.LLM_WARM_UP:
+            background.append(asyncio.create_task(warm_up(chat, lambda: turns.are_running)))
+        try:
+            yield
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background)
+            await turns.close()
+            await speech.aclose()
+            await chat.aclose()
+
+    app = FastAPI(title="MegaService", version="0.1.0", lifespan=lifespan)
+    app.add_middleware(BodyLimit, max_bytes=_BODY_BYTES)
+    install_problems(app)
+    app.include_router(chat_routes(turns, maker))
+    app.include_router(turn_routes(turns, maker))
+    app.include_router(audio_routes(clips, voices))
+    app.include_router(debug_routes(speech, voices[settings.TTS_VOICE_ZH]))
+    app.include_router(health_routes(chat, speech))
+    return app
+
+
+def _check_defaults(default_voices: dict[Language, str], known: set[str]) -> None:
+    names = {Language.ZH: "TTS_VOICE_ZH", Language.EN: "TTS_VOICE_EN"}
+    faults = tuple(
+        f"{names[language]}: got {voice!r}, wants a voice of TTS_VOICES_FILE: {', '.join(sorted(known))}"
+        for language, voice in default_voices.items()
+        if voice not in known
+    )
+    if faults:
+        raise SettingsError(faults)
+
+
+async def _sweep(clips: ClipStore, interval_seconds: float) -> None:
+    while True:
+        try:
+            if removed := await asyncio.to_thread(clips.sweep):
+                log.info("clips swept", extra=fields(removed=removed))
+        except OSError as exc:
+            log.warning("clips could not be swept", extra=fields(why=exc))
+        await asyncio.sleep(interval_seconds)

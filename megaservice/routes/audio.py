@@ -1,0 +1,40 @@
+"""Clips by id, and the voices that can speak."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Response
+from fastapi.responses import FileResponse
+from starlette.types import Receive, Scope, Send
+
+from megaservice.audio.store import ClipStore
+from megaservice.models import Voice
+
+
+def audio_routes(clips: ClipStore, voices: Mapping[str, Voice]) -> APIRouter:
+    router = APIRouter(tags=["audio"])
+
+    @router.get("/audio/{clip}", response_class=Response)
+    async def clip(clip: str) -> Response:
+        return _ClipResponse(clips, clip.removesuffix(".wav"))
+
+    # Open WebUI reads this without an Authorization header and falls back on OpenAI's names when it is refused.
+    @router.get("/v1/audio/voices")
+    async def list_voices() -> dict[str, list[dict[str, str]]]:
+        listed = [{"id": voice.id, "name": voice.name, "language": voice.language.value} for voice in voices.values()]
+        return {"voices": listed}
+
+    return router
+
+
+class _ClipResponse(FileResponse):
+    """A clip, or the part that a Range header asks for; no sweep takes it away while it is sent."""
+
+    def __init__(self, clips: ClipStore, clip_id: str) -> None:
+        self._clips = clips
+        self._clip_id = clip_id
+        with clips.reading(clip_id) as path:
+            super().__init__(path, media_type="audio/wav", headers={"Cache-Control": "private, max-age=86400"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._clips.reading(self._clip_id):
+            await super().__call__(scope, receive, send)

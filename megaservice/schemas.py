@@ -1,0 +1,132 @@
+"""The JSON of MegaService's own routes: requests as they are checked, answers and events as they are written."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import to_json
+
+from megaservice.models import (
+    Attempt,
+    ChatEvent,
+    Clip,
+    ClipFailed,
+    ClipReady,
+    FinishReason,
+    Language,
+    Problem,
+    Role,
+    SentenceReady,
+    TextDelta,
+    Timings,
+    Turn,
+    TurnCompleted,
+    TurnFailed,
+    TurnStarted,
+)
+
+_HISTORY_LENGTH = 200
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class HistoryMessage(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal[Role.USER, Role.ASSISTANT]
+    content: Text
+
+
+class TurnRequest(BaseModel):
+    """Body of POST /turns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: Text
+    language: Language = Language.ZH
+    hsk_level: int | None = Field(None, ge=1, le=6, description="Ignored for English.")
+    conversation_id: ConversationId | None = None
+    history: list[HistoryMessage] | None = Field(None, max_length=_HISTORY_LENGTH)
+    voice: str | None = Field(None, description="Id of GET /v1/audio/voices; else the language's default.")
+    speak: bool = True
+
+    @model_validator(mode="after")
+    def _one_source_of_history(self) -> "TurnRequest":
+        if self.conversation_id is not None and self.history is not None:
+            raise ValueError("give conversation_id or history, not both")
+        return self
+
+
+class ChatRequest(TurnRequest):
+    """Body of POST /chat."""
+
+    stream: bool = Field(False, description="Answer with the turn's events as they come (SSE).")
+
+
+class TurnAccepted(BaseModel):
+    turn_id: str
+    conversation_id: str | None
+
+
+class SpokenSentence(BaseModel):
+    index: int
+    text: str
+    clip: Clip | None
+
+
+class ChatReply(BaseModel):
+    """Answer of POST /chat, and the data of turn_completed."""
+
+    turn_id: str
+    conversation_id: str | None
+    reply: str
+    finish_reason: FinishReason
+    sentences: list[SpokenSentence]
+    audio: list[str] | None
+    endpoint: str | None
+    attempts: tuple[Attempt, ...]
+    timings_ms: Timings
+    errors: tuple[Problem, ...]
+
+
+def chat_reply(turn: Turn, events: Sequence[ChatEvent]) -> ChatReply:
+    """The whole answer of a turn whose last event is TurnCompleted."""
+    completed = events[-1]
+    assert isinstance(completed, TurnCompleted)
+    clips = {event.index: event.clip for event in events if isinstance(event, ClipReady)}
+    sentences = [event.sentence for event in events if isinstance(event, SentenceReady)]
+    return ChatReply(
+        turn_id=turn.turn_id,
+        conversation_id=turn.conversation_id,
+        reply=completed.reply,
+        finish_reason=completed.finish_reason,
+        sentences=[SpokenSentence(index=s.index, text=s.text, clip=clips.get(s.index)) for s in sentences],
+        audio=[clips[index].url for index in sorted(clips)] or None,
+        endpoint=completed.endpoint,
+        attempts=completed.attempts,
+        timings_ms=completed.timings,
+        errors=completed.problems,
+    )
+
+
+def event_json(turn: Turn, events: Sequence[ChatEvent], number: int) -> tuple[str, bytes]:
+    """The name and the JSON of event `number`, as GET /turns/{id}/events sends them."""
+    event = events[number]
+    match event:
+        case TurnStarted():
+            return "turn_started", to_json(event)
+        case TextDelta():
+            return "text_delta", to_json(event)
+        case SentenceReady(sentence, spoken):
+            return "sentence", to_json({"index": sentence.index, "text": sentence.text, "spoken": spoken})
+        case ClipReady():
+            return "clip", to_json(event)
+        case ClipFailed():
+            return "clip_failed", to_json(event)
+        case TurnCompleted():
+            return "turn_completed", to_json(chat_reply(turn, events[: number + 1]))
+        case TurnFailed(problem, retryable, reply, attempts, timings):
+            failure: dict[str, object] = {"turn_id": turn.turn_id, "stage": problem.stage, "code": problem.code}
+            failure |= {"message": problem.message, "retryable": retryable, "reply": reply}
+            return "turn_failed", to_json(failure | {"attempts": attempts, "timings_ms": timings})
