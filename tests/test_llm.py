@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -115,8 +116,9 @@ async def test_reply_comes_as_deltas_and_one_end(flavour: Flavour) -> None:
         Script(REPLY, bytes_per_write=1),
         Script(REPLY, events_per_chunk=3),
         Script(REPLY, fault=Fault.NO_DONE),
+        Script(REPLY, fault=Fault.NEVER_ENDS),
     ],
-    ids=["comments", "empty deltas", "characters cut over network chunks", "events joined", "no [DONE]"],
+    ids=["comments", "empty deltas", "cut characters", "joined events", "no [DONE]", "open after its finish_reason"],
 )
 async def test_what_is_harmless_changes_nothing(script: Script) -> None:
     async with VLLM(script) as server, chat(server.url) as client:
@@ -175,7 +177,36 @@ async def test_finish_reason_of_any_word_is_one_of_ours(said: str, finish_reason
         assert await reply_of(client) == [ReplyDelta("好"), ReplyEnd(finish_reason)]
 
 
+async def test_whole_reply_is_read_to_its_done_and_no_cancelled_request() -> None:
+    async with VLLM(Script(REPLY, done_milliseconds=100)) as server, chat(server.url) as client:
+        assert await reply_of(client) == WHOLE
+        assert not (await server.chats[0].ended()).disconnected
+
+
 # Timeouts and leaving
+
+
+async def test_address_that_swallows_connections_is_given_up_at_the_connect_timeout() -> None:
+    """A full backlog: the kernel drops what comes to connect, as a firewall does."""
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        async with chat(url, timeouts=Timeouts(connect_seconds=0.2, first_token_seconds=5)) as client:
+            _, error = await failed_reply_of(client)
+    message = "No LLM answers at URL: it is not running, or still loading its model."
+    assert told(error, url) == (LLMUnavailable, "llm_unavailable", True, message)
+
+
+async def test_error_whose_body_breaks_off_is_unavailable() -> None:
+    broken = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 100\r\n\r\nInternal"
+    async with VLLM(Script(replay=broken)) as server, chat(server.url) as client:
+        _, error = await failed_reply_of(client)
+        message = "The LLM at URL closed the connection without an answer."
+        assert told(error, server.url) == (LLMUnavailable, "llm_unavailable", True, message)
 
 
 async def test_slow_reader_is_no_silence_of_the_server() -> None:
@@ -376,6 +407,12 @@ async def test_readiness_tells_model_or_cause() -> None:
         server.finish_loading()
         detail = f"The LLM at {server.url} serves {MODEL_ID}."
         assert await client.readiness() == Readiness(ready=True, detail=detail, endpoint=server.url)
+
+
+async def test_readiness_of_a_server_that_hangs_comes_in_time() -> None:
+    async with VLLM(loading=Loading.HANGS) as server, chat(server.url, timeouts=Timeouts(models_seconds=0.2)) as client:
+        detail = f"The LLM at {server.url} did not answer for 0.2 s."
+        assert await client.readiness() == Readiness(ready=False, detail=detail, endpoint=server.url)
 
 
 async def test_readiness_tells_of_another_model() -> None:

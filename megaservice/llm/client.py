@@ -18,8 +18,7 @@ from megaservice.logs import PayloadLog, fields
 from megaservice.models import FinishReason, Message, Readiness, ReplyDelta, ReplyEnd
 from megaservice.settings import Settings
 
-_MODELS_TIMEOUT_SECONDS = 5.0  # a turn waits for this answer before its prompt is cut to length
-_DRAIN_TIMEOUT_SECONDS = 1.0  # after the finish_reason only usage and [DONE] can come
+_DONE_TIMEOUT_SECONDS = 0.5  # after the finish_reason only usage and [DONE] can come
 
 # OpenAI's words and TGI's own. Any other word means that the server ended the reply for a reason of its own.
 _FINISH_REASONS = {
@@ -43,6 +42,7 @@ class Timeouts:
     connect_seconds: float = 2.0
     first_token_seconds: float = 90.0
     between_tokens_seconds: float = 30.0
+    models_seconds: float = 5.0  # a turn waits for the list of models before its prompt is cut to length
 
 
 class _Wait:
@@ -131,7 +131,7 @@ class ChatClient:
                         written.append(text)
                         yield ReplyDelta(text)
                         wait = _Wait(self._timeouts.between_tokens_seconds, in_mid_reply=True)
-                await _drain(chunks)
+                await _read_to_done(chunks)
                 yield ReplyEnd(self._known(finish_reason))
             finally:
                 await chunks.close()
@@ -217,12 +217,12 @@ class ChatClient:
     async def _served_models(self) -> dict[str, int | None]:
         """Each model of GET /models with its length, where told. Keeps the length of ours."""
         try:
-            async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._timeouts.models_seconds):
                 answer = await self._client.models.with_raw_response.list()
             listed = json.loads(answer.http_response.text)["data"] or []
             served = {str(model["id"]): _length(model) for model in listed}
         except (TimeoutError, openai.APIConnectionError, openai.APIStatusError, httpx.HTTPError) as exc:
-            raise self._unanswered(exc, _MODELS_TIMEOUT_SECONDS) from exc
+            raise self._unanswered(exc, self._timeouts.models_seconds) from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise self._faults.makes_no_sense("a list of models") from exc
         # A server of one model answers to any name, and its length is then ours too.
@@ -250,10 +250,10 @@ class ChatClient:
         )
 
 
-async def _drain(chunks: AsyncStream[ChatCompletionChunk]) -> None:
-    """Read to the end, so that the connection can be used again. The reply is whole: what fails here is no matter."""
+async def _read_to_done(chunks: AsyncStream[ChatCompletionChunk]) -> None:
+    """Leaving earlier looks to the server like a cancelled request. The reply is whole; failing here does not matter."""
     try:
-        async with asyncio.timeout(_DRAIN_TIMEOUT_SECONDS):
+        async with asyncio.timeout(_DONE_TIMEOUT_SECONDS):
             async for _ in chunks:
                 pass
     except (TimeoutError, openai.APIError, httpx.HTTPError, ValueError) as exc:

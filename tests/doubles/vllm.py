@@ -159,9 +159,8 @@ class VLLM:
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
             gone = not answering.done() or isinstance(answering.exception(), ConnectionError)
-            can_go_on = not gone and answering.result()
-            exchange.end(disconnected=gone)
-            return can_go_on and exchange.headers.get("connection") != "close"
+            exchange.end(disconnected=gone and not exchange.is_complete)
+            return not gone and answering.result() and exchange.headers.get("connection") != "close"
         finally:
             for task in (answering, leaving):
                 task.cancel()
@@ -170,6 +169,8 @@ class VLLM:
     async def _answer(self, exchange: Exchange, out: Out) -> bool:
         """Answer one request; False when the connection must close with it."""
         path = exchange.path.removeprefix(self._base_path)
+        if self._loading is Loading.HANGS:
+            await asyncio.Event().wait()
         if self._loading is Loading.ANSWERS_503:
             return await self._plain(out, 503, self._wire.error(503, "Loading model", "unavailable_error"))
         if exchange.path != path and not self._is_authorised(exchange):
@@ -256,11 +257,17 @@ class VLLM:
             reply.exchange.tokens_sent = len(reply.tokens)
             wants_usage = _wants_usage(reply.exchange)
             await out.event(self._wire.last_event(reply.last_token, reply.finish_reason, usage_follows=wants_usage))
+            if reply.script.done_milliseconds:
+                await out.flush()
+                await asyncio.sleep(reply.script.done_milliseconds / 1000)
             if wants_usage:
                 await out.event(self._wire.usage_event(prompt_tokens, len(reply.tokens)))
-        if fault not in (Fault.ENDS_EARLY, Fault.NO_DONE):
+        if fault not in (Fault.ENDS_EARLY, Fault.NO_DONE, Fault.NEVER_ENDS):
+            reply.exchange.is_complete = True
             await out.event(DONE)
         await out.flush()
+        if fault is Fault.NEVER_ENDS:
+            await asyncio.Event().wait()
         await out.raw(LAST_HTTP_CHUNK)
         return True
 

@@ -24,14 +24,16 @@ class Fault(StrEnum):
     ENDS_EARLY = auto()  # a proper end of the body, without finish_reason and [DONE]
     NO_FINISH_REASON = auto()  # every token and [DONE], but no finish_reason
     NO_DONE = auto()  # every token and the finish_reason, but no [DONE]
+    NEVER_ENDS = auto()  # every token and the finish_reason, then silence
     ENGINE_DIED = auto()  # an error object inside the 200 stream, then [DONE]
 
 
 class Loading(StrEnum):
-    """How a server that is not ready yet answers: vLLM refuses the connection, llama.cpp and proxies say 503."""
+    """How a server that is not ready yet answers: vLLM refuses connections, llama.cpp and proxies say 503."""
 
     REFUSED = auto()
     ANSWERS_503 = auto()
+    HANGS = auto()  # takes the connection and answers nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Script:
     milliseconds_per_token: float = 0
     first_token_milliseconds: float = 0
     finish_reason: str = "stop"
+    done_milliseconds: float = 0  # from the finish_reason to usage and [DONE]
     tokens_per_delta: int = 1
     empty_delta_every: int = 0
     keep_alive_comments: bool = False
@@ -67,6 +70,7 @@ class Exchange:
     body: dict[str, object]
     started: float = field(default_factory=time.monotonic)
     tokens_sent: int = 0
+    is_complete: bool = False  # all that a client needs is out
     disconnected_after_seconds: float | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -111,7 +115,7 @@ class Reply:
         whole = len(self.tokens) - bool(self.last_token)
         if self.script.fault is Fault.SILENT_PREFILL:
             whole = 0
-        elif self.script.fault not in (None, Fault.NO_FINISH_REASON, Fault.NO_DONE):
+        elif self.script.fault not in (None, Fault.NO_FINISH_REASON, Fault.NO_DONE, Fault.NEVER_ENDS):
             whole = min(whole, self.script.fault_after_tokens)
         step = self.script.tokens_per_delta
         ends = [min(start + step, whole) for start in range(0, whole, step)]
