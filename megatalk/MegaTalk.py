@@ -28,13 +28,13 @@ STARTERS = {
 ENGLISH_STARTERS = ("Hello! How are you today?", "Let's talk about food.", "Tell me about your favourite season.")
 
 
-@st.cache_resource
+@st.cache_resource(on_release=MegaServiceClient.close)
 def client(base_url: str) -> MegaServiceClient:
     return MegaServiceClient(base_url)
 
 
 def turns_component() -> Any:
-    """The browser part, one module in the page's own DOM. Read in each run: a file copied in shows at the next visit."""
+    """The browser part, one module in the page's own DOM; read in each run, so that a file copied in shows."""
     parts = [(HERE / "component" / name).read_text("utf-8") for name in ("audio.js", "row.js", "turn.js")]
     css = (HERE / "component" / "turn.css").read_text("utf-8")
     return st.components.v2.component(

@@ -1,8 +1,6 @@
 """MegaTalk's server: `streamlit run megatalk/asgi.py`. The page, and the routes that the page's browser part calls."""
 
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -16,12 +14,4 @@ from megatalk.client import megaservice_url  # noqa: E402
 from megatalk.proxy import Proxy  # noqa: E402
 
 proxy = Proxy(megaservice_url())
-
-
-@asynccontextmanager
-async def lifespan(_: st.App) -> AsyncGenerator[None]:
-    yield
-    await proxy.aclose()
-
-
-app = st.App(HERE / "MegaTalk.py", routes=proxy.routes, lifespan=lifespan)
+app = st.App(HERE / "MegaTalk.py", routes=proxy.routes, lifespan=proxy.lifespan)

@@ -78,12 +78,12 @@ class MegaServiceClient:
 def _started(response: httpx.Response) -> StartedTurn:
     try:
         answer = response.json()
-        started = StartedTurn(turn_id=answer["turn_id"], conversation_id=answer["conversation_id"])
+        ids = (answer["turn_id"], answer["conversation_id"])
     except (ValueError, KeyError, TypeError) as exc:
         raise MegaServiceError("The tutor's answer makes no sense to this page.", code="bad_answer") from exc
-    if not (is_id(str(started.turn_id)) and is_id(str(started.conversation_id))):
+    if not all(isinstance(one, str) and is_id(one) for one in ids):
         raise MegaServiceError("The tutor's answer makes no sense to this page.", code="bad_answer")
-    return started
+    return StartedTurn(*ids)
 
 
 def _refusal(response: httpx.Response) -> MegaServiceError:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 
 import httpx
 from starlette.requests import Request
@@ -50,7 +51,9 @@ class Proxy:
             Route("/audio/{clip}", self.clip),
         ]
 
-    async def aclose(self) -> None:
+    @asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncGenerator[None]:
+        yield
         await self._http.aclose()
 
     async def events(self, request: Request) -> Response:

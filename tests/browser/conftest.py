@@ -1,0 +1,133 @@
+"""The page as a learner sees it: the double of MegaService, `streamlit run megatalk/asgi.py`, Debian's Chromium."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.doubles.megaservice import DoubleMegaService, create_double, serving
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+INSTALL = "apt-get install -y --no-install-recommends chromium fonts-noto-cjk"
+LAUNCH_FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--no-first-run",
+    "--autoplay-policy=no-user-gesture-required",
+]
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_page(megaservice_url: str, log: Path) -> Iterator[str]:
+    """MegaTalk as it is started by hand, over the given MegaService; gives the page's address."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "megatalk/asgi.py", "--server.address", "127.0.0.1"]
+    environment = os.environ | {"MEGASERVICE_URL": megaservice_url}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--server.port", str(port)], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_served(f"{url}/_stcore/health", process, log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(15)
+
+
+def wait_until_served(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail(f"MegaTalk did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    folder = ROOT / "test-output"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def double() -> DoubleMegaService:
+    return DoubleMegaService(delta_seconds=0.02, clip_seconds=0.5)
+
+
+@pytest.fixture(scope="module")
+def page_url(double: DoubleMegaService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("megatalk") / "streamlit.log"
+    with serving(create_double(double)) as megaservice, running_page(megaservice, log) as url:
+        yield url
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail(f"{CHROMIUM} is missing; install it with: {INSTALL}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=LAUNCH_FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One tab, and what it did that a test may object to."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.note(request.url))
+
+    def note(self, url: str) -> None:
+        if not url.startswith((self.url, self.url.replace("http", "ws", 1), "data:", "blob:")):
+            self.foreign.append(url)
+
+    def open(self, query: str = "") -> Page:
+        self.page.goto(f"{self.url}/{query}")
+        self.page.wait_for_selector(BOX, timeout=START_SECONDS * 1000)
+        self.page.wait_for_selector(".mt-status:not(:empty)", timeout=START_SECONDS * 1000)
+        return self.page
+
+    def say(self, text: str) -> None:
+        self.page.fill(BOX, text)
+        self.page.press(BOX, "Enter")
+
+
+BOX = "[data-testid=stChatInput] textarea"
+
+
+@pytest.fixture
+def visit(browser: Browser, page_url: str) -> Iterator[Visit]:
+    """A visit that must have asked no other host and reported no error by its end."""
+    visit = Visit(browser.new_page(viewport={"width": 1280, "height": 860}), page_url)
+    yield visit
+    assert (visit.foreign, visit.errors) == ([], [])
