@@ -251,7 +251,7 @@ class ChatClient:
 
 
 async def _read_to_done(chunks: AsyncStream[ChatCompletionChunk]) -> None:
-    """Leaving earlier looks to the server like a cancelled request. The reply is whole; failing here does not matter."""
+    """Leaving earlier looks like a cancelled request to the server. The reply is whole: no failure here matters."""
     try:
         async with asyncio.timeout(_DONE_TIMEOUT_SECONDS):
             async for _ in chunks:

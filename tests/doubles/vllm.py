@@ -234,7 +234,7 @@ class VLLM:
             return self.scripts
         if callable(self.scripts):
             return self.scripts(exchange)
-        return self.scripts[min(len(self.chats), len(self.scripts)) - 1]
+        return self.scripts[min(self.chats.index(exchange), len(self.scripts) - 1)]
 
     async def _stream(self, reply: Reply, prompt_tokens: int, out: Out) -> bool:
         await out.raw(head(200, "text/event-stream; charset=utf-8", length=None, flavour=self._flavour))

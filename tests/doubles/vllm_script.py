@@ -59,7 +59,7 @@ class Script:
         return tokens_of(self.reply) if isinstance(self.reply, str) else self.reply
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
     """One request and what became of it."""
 
