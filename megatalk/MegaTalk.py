@@ -118,7 +118,7 @@ def bar() -> str:
                 label_visibility="collapsed",
                 bind="query-params",
             )
-        st.button("New", icon=":material/add:", key="new", help="New conversation", on_click=new_conversation)
+        st.button("New", icon=":material/add:", key="new", on_click=new_conversation)
     return language or "zh"
 
 
