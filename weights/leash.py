@@ -1,8 +1,10 @@
 """Runs a command that dies with the process that started it, even when that one is killed with SIGKILL (Linux)."""
 
+import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +13,14 @@ _PR_SET_PDEATHSIG = 1
 
 def command(*argv: str) -> list[str]:
     """`argv` as a command on a leash held by the thread that starts it."""
-    return [sys.executable, "-S", str(Path(__file__)), str(os.getpid()), *argv]
+    return [sys.executable, "-IS", str(Path(__file__)), str(os.getpid()), *argv]
+
+
+def end_group(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+    """Kill what is left of the process and of its session's other processes; it was started as a session leader."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def tie(parent_pid: int) -> None:

@@ -1,0 +1,109 @@
+"""`scripts/start` continues here once `.venv` is whole: prepare the models, run the programs, end all of them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from launcher import arguments, plan
+from launcher.children import Children
+from launcher.plan import Plan
+from launcher.say import run_turn
+from launcher.signals import EXIT_CODE, Interrupts
+from launcher.stack import Program, Stack, StackFailed
+from launcher.terminal import say
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(argv: Sequence[str]) -> int:
+    interrupts = Interrupts()
+    children = Children(interrupts)
+    try:
+        interrupts.install()
+        return _run(arguments.parse(argv), children)
+    except KeyboardInterrupt:
+        return EXIT_CODE
+    except (StackFailed, plan.BadSetting) as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
+    finally:
+        interrupts.ignore()
+        children.end_all()
+
+
+def _run(options: argparse.Namespace, children: Children) -> int:
+    given = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value} | os.environ
+    planned = plan.make(given, page=options.say is None, any_port=options.say is not None)
+    _prepare(planned, children)
+    if options.prepare:
+        say("All is set up. `scripts/start` starts it.")
+        return 0
+    stack = Stack(children, cwd=ROOT, log_dir=ROOT / planned.log_dir)
+    _start(stack, planned)
+    if options.say is None:
+        say(f"MegaTalk is at {planned.page_url} (Ctrl-C ends it).")
+        stack.watch()
+    outcome = run_turn(
+        planned.megaservice_url,
+        options.say,
+        language=options.language,
+        level=options.level,
+        audio_dir=ROOT / planned.audio_dir,
+    )
+    for fault in outcome.faults:
+        say(f"FAULT  {fault}")
+    return 1 if outcome.faults else 0
+
+
+def _prepare(planned: Plan, children: Children) -> None:
+    """Have the model files here and converted. Both programs show their own progress."""
+    commands = []
+    if planned.llm_url:
+        commands.append(("The LLM's preparation", _python("llm.prepare")))
+    if planned.voice_url and "EMBEDDED_TTS_MODEL_PATH" not in planned.env:
+        commands.append(("The voice's preparation", _python("weights", "kokoro-v1.0.int8.onnx")))
+    for title, argv in commands:
+        if children.run(title, argv, env=planned.env, cwd=ROOT):
+            raise StackFailed(f"{title} failed; what to do stands above.")
+
+
+def _start(stack: Stack, planned: Plan) -> None:
+    programs = []
+    if planned.llm_url:
+        programs.append(Program("LLM", _python("llm"), f"{planned.llm_url}/health"))
+    if planned.voice_url:
+        programs.append(Program("Voice", _python("tts"), f"{planned.voice_url}/health"))
+    if planned.page_url:
+        programs.append(Program("MegaTalk", _page(planned), f"{planned.page_url}/_stcore/health"))
+    stack.start(programs, planned.env)
+    env = planned.env
+    if planned.llm_url and "LLM_MODEL_ID" not in env:
+        stack.wait_for("LLM")
+        model_id = stack.get(f"{planned.llm_url}/v1/models").json()["data"][0]["id"]
+        env = env | {"LLM_MODEL_ID": model_id}
+    stack.start([Program("MegaService", _python("megaservice"), f"{planned.megaservice_url}/ready")], env)
+    stack.wait_for(*(program.title for program in programs), "MegaService")
+
+
+def _page(planned: Plan) -> tuple[str, ...]:
+    options = {
+        "server.address": "127.0.0.1",
+        "server.port": str(planned.ports["MEGATALK_PORT"]),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    flags = (f"--{name}={value}" for name, value in options.items())
+    return (*_python("streamlit", "run", "megatalk/asgi.py"), *flags)
+
+
+def _python(*module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *module)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""What is to run: ports, addresses and the environment of the programs, from the user's settings and our defaults."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PORTS = {"EMBEDDED_LLM_PORT": 8008, "EMBEDDED_TTS_PORT": 9088, "MEGASERVICE_PORT": 9500, "MEGATALK_PORT": 8501}
+
+
+class BadSetting(Exception):
+    """The message says which variable and what it wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`env` is for all programs. A user who names her own LLM or voices gets no embedded one."""
+
+    env: dict[str, str]
+    ports: dict[str, int]
+
+    @property
+    def megaservice_url(self) -> str:
+        return _local(self.ports["MEGASERVICE_PORT"])
+
+    @property
+    def page_url(self) -> str | None:
+        return _local(self.ports["MEGATALK_PORT"]) if "MEGATALK_PORT" in self.ports else None
+
+    @property
+    def llm_url(self) -> str | None:
+        """Of the embedded LLM, if it is to run."""
+        return _local(self.ports["EMBEDDED_LLM_PORT"]) if "EMBEDDED_LLM_PORT" in self.ports else None
+
+    @property
+    def voice_url(self) -> str | None:
+        """Of the embedded voice, if it is to run."""
+        return _local(self.ports["EMBEDDED_TTS_PORT"]) if "EMBEDDED_TTS_PORT" in self.ports else None
+
+    @property
+    def log_dir(self) -> Path:
+        return Path(self.env["LOG_DIR"])
+
+    @property
+    def audio_dir(self) -> Path:
+        return Path(self.env["AUDIO_DIR"])
+
+
+def make(given: Mapping[str, str], *, page: bool, any_port: bool = False) -> Plan:
+    """`given` is the environment over .env. With `any_port` it runs beside a stack that has the usual ports."""
+    env = {name: value for name, value in given.items() if value}
+    wanted = ["MEGASERVICE_PORT"]
+    if "LLM_ENDPOINT" not in env:
+        wanted.append("EMBEDDED_LLM_PORT")
+    if "TTS_ENDPOINTS" not in env:
+        wanted.append("EMBEDDED_TTS_PORT")
+    if page:
+        wanted.append("MEGATALK_PORT")
+    ports = _free_ports(wanted) if any_port else {name: _port(name, env) for name in wanted}
+    env |= {name: str(port) for name, port in ports.items()}
+    env["MEGASERVICE_URL"] = _local(ports["MEGASERVICE_PORT"])
+    if "EMBEDDED_LLM_PORT" in ports:
+        env["LLM_ENDPOINT"] = _local(ports["EMBEDDED_LLM_PORT"]) + "/v1"
+    if "EMBEDDED_TTS_PORT" in ports:
+        env["TTS_ENDPOINTS"] = f"openai+{_local(ports['EMBEDDED_TTS_PORT'])}/v1"
+    env.setdefault("AUDIO_DIR", "audio")
+    env.setdefault("LOG_DIR", "logs")
+    env["PYTHONUNBUFFERED"] = "1"  # their last words must reach the log
+    return Plan(env, ports)
+
+
+def _port(name: str, env: Mapping[str, str]) -> int:
+    value = env.get(name, str(PORTS[name]))
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise BadSetting(f"{name}: got {value!r}, wants a port from 1 to 65535")
+    return int(value)
+
+
+def _free_ports(names: list[str]) -> dict[str, int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    ports = {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _local(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
