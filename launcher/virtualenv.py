@@ -19,7 +19,9 @@ FOLDER = ROOT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
 _STAMP = FOLDER / "megatalk-locks.json"  # written last: a folder without it was never finished
 _TOLD_LINES = 15
-_PACKAGE_LINE = re.compile(r"(?:Collecting|Processing|Requirement already satisfied:) (?:\S*/)?([A-Za-z0-9_.]+(?:-[A-Za-z_]+)*)")
+_PACKAGE_LINE = re.compile(
+    r"(?:Collecting|Processing|Requirement already satisfied:) (?:\S*/)?([A-Za-z0-9_.]+(?:-[A-Za-z_]+)*)"
+)
 
 
 class SetupFailed(Exception):
@@ -38,6 +40,8 @@ def is_ready(locks: Sequence[Path]) -> bool:
 
 def ensure(locks: Sequence[Path]) -> None:
     """Have everything of `locks` in `.venv`. A folder that no run finished is made anew. Raises SetupFailed."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise SetupFailed(f"MegaTalk runs on Python 3.11, 3.12 and 3.13; this is {_python_version()}.")
     with open(ROOT / ".venv.lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if is_ready(locks):
@@ -142,3 +146,12 @@ def _run(argv: list[str], follow: Callable[[str], None]) -> int:
             return process.wait()
         finally:
             leash.end_group(process)
+
+
+if __name__ == "__main__":
+    try:
+        ensure(lock_files(*sys.argv[1:]))
+    except SetupFailed as exc:
+        sys.exit(str(exc))
+    except KeyboardInterrupt:
+        sys.exit(130)
