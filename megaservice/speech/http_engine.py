@@ -19,7 +19,6 @@ from megaservice.models import Dialect, Language, Speech, SpeechEndpoint, Voice
 from megaservice.speech.answers import Answer, refusal, speech_in
 
 _SAMPLES = {Language.ZH: "你好！", Language.EN: "Hello!"}  # for the curl line: what learners say stays out of it
-_LARGEST_REFUSAL_BYTES = 65_536
 
 # What a timed-out synthesis still takes is unknown; half of what it took already is a guess that a hung server pays
 # with one more timeout, and a slow one usually keeps.
@@ -109,7 +108,6 @@ class HTTPEngine(ABC):
     @contextlib.asynccontextmanager
     async def _alone(self, transcript: str) -> AsyncGenerator[None]:
         """Holds the one place in flight. Whoever waits for it waits no longer than a synthesis may take."""
-        self._refuse_if_busy()
         if self._waiting >= self._limits.waiting:
             raise self._busy(f"has {self._waiting} sentences waiting already")
         self._waiting += 1
@@ -121,16 +119,14 @@ class HTTPEngine(ABC):
         finally:
             self._waiting -= 1
         try:
-            self._refuse_if_busy()
+            if seconds := self.busy_seconds_left:
+                raise self._busy(f"still works on a sentence that took too long (about {seconds:.0f} s more)")
             yield
         finally:
             self._in_flight.release()
 
-    def _refuse_if_busy(self) -> None:
-        if seconds := self.busy_seconds_left:
-            raise self._busy(f"still works on a sentence that took too long (about {seconds:.0f} s more)")
-
-    def _busy(self, why: str) -> TTSUnavailable:
+    @staticmethod
+    def _busy(why: str) -> TTSUnavailable:
         return TTSUnavailable(why, code="tts_busy")
 
     async def _exchange(self, body: Mapping[str, object], transcript: str) -> Answer:
@@ -164,8 +160,6 @@ class HTTPEngine(ABC):
         received = bytearray()
         try:
             async with self._client.stream("POST", self._url, json=body, headers=self._headers) as response:
-                if not response.is_success:
-                    largest_bytes = _LARGEST_REFUSAL_BYTES
                 async for piece in response.aiter_bytes():
                     received += piece
                     if len(received) > largest_bytes:
