@@ -90,7 +90,7 @@ class HTTPEngine(ABC):
             self._payloads.request(self.endpoint, self._public_url, body)
             started = self._clock()
             answer = await self._exchange(body, transcript)
-            seconds = self._clock() - started
+            seconds = self._worked_seconds(started)
         self._payloads.response(
             self.endpoint,
             status=answer.status,
@@ -102,7 +102,7 @@ class HTTPEngine(ABC):
         if not answer.is_success:
             raise refusal(answer, self.dialect, self.path)
         speech = speech_in(answer, self.dialect, transcript, language)
-        self._seconds_per_character = seconds / max(1, len(transcript))
+        self._seconds_per_character = max(0.0, seconds) / max(1, len(transcript))
         return speech
 
     @contextlib.asynccontextmanager
@@ -148,12 +148,16 @@ class HTTPEngine(ABC):
     def _note_unfinished(self, transcript: str, started: float, *, overdue: bool) -> None:
         if not self.works_on_without_client:
             return
-        now = self._clock()
-        left = (self._seconds_per_character or 0.0) * len(transcript) - (now - started)
+        worked = self._worked_seconds(started)
+        left = (self._seconds_per_character or 0.0) * len(transcript) - worked
         if overdue:
-            self._busy_until = now + max(left, _OVERDUE_SHARE * (now - started))
+            self._busy_until = self._clock() + max(left, _OVERDUE_SHARE * worked)
         else:
-            self._finishing_until = now + max(left, 0.0)
+            self._finishing_until = self._clock() + max(left, 0.0)
+
+    def _worked_seconds(self, started: float) -> float:
+        """How long the server has had for a request; below 0 while it still finishes the one before."""
+        return self._clock() - max(started, self._finishing_until)
 
     async def _post(self, body: Mapping[str, object], largest_bytes: int) -> Answer:
         response: httpx.Response | None = None
