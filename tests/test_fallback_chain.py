@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from megaservice.errors import AllEnginesFailed, TTSBadAudio, TTSError, TTSRejected, TTSTimeout, TTSUnavailable
-from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, Voice
+from megaservice.logs import current_turn
+from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, TurnAttempt, Voice
 from megaservice.speech.chain import FallbackChain
 
 SPEECH = Speech(b"RIFF", 32_000, 2.0)
@@ -263,6 +264,20 @@ async def test_endpoint_is_unknown_until_it_speaks_again() -> None:
         await bench.speak(new_turn=True)
         bench.clock.now += 60
     assert [*states, bench.chain.states()[0].state] == ["unknown", "ok", "unknown", "ok"]
+
+
+async def test_last_attempts_of_all_turns_are_kept() -> None:
+    bench = Bench([TTSTimeout("x")], [])
+    await bench.chain.warm_up([VOICE])
+    token = current_turn.set("t1")
+    await bench.speak()
+    current_turn.reset(token)
+    a, b = (engine.endpoint for engine in bench.engines)
+    assert bench.chain.recent_attempts() == (
+        TurnAttempt(None, 0, a, "tts_timeout", 250.0),
+        TurnAttempt(None, 0, b, "ok", 250.0),
+        TurnAttempt("t1", 0, b, "ok", 250.0),
+    )
 
 
 async def test_warm_up_speaks_each_voice_everywhere_and_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
