@@ -16,15 +16,14 @@ from launcher.signals import EXIT_CODE, Interrupts
 from launcher.stack import Program, Stack, StackFailed
 from launcher.terminal import say
 
-ROOT = Path(__file__).resolve().parent.parent
 
-
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], root: Path) -> int:
+    """`root` is the repository; the exit code."""
     interrupts = Interrupts()
     children = Children(interrupts)
     try:
         interrupts.install()
-        return _run(arguments.parse(argv), children)
+        return _run(arguments.parse(argv), children, root)
     except KeyboardInterrupt:
         return EXIT_CODE
     except (StackFailed, plan.BadSetting) as exc:
@@ -35,14 +34,14 @@ def main(argv: Sequence[str]) -> int:
         children.end_all()
 
 
-def _run(options: argparse.Namespace, children: Children) -> int:
-    given = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value} | os.environ
+def _run(options: argparse.Namespace, children: Children, root: Path) -> int:
+    given = {name: value for name, value in dotenv_values(root / ".env").items() if value} | os.environ
     planned = plan.make(given, page=options.say is None, any_port=options.say is not None)
-    _prepare(planned, children)
+    _prepare(planned, children, root)
     if options.prepare:
         say("All is set up. `scripts/start` starts it.")
         return 0
-    stack = Stack(children, cwd=ROOT, log_dir=ROOT / planned.log_dir)
+    stack = Stack(children, cwd=root, log_dir=root / planned.log_dir)
     _start(stack, planned)
     if options.say is None:
         say(f"MegaTalk is at {planned.page_url} (Ctrl-C ends it).")
@@ -52,14 +51,14 @@ def _run(options: argparse.Namespace, children: Children) -> int:
         options.say,
         language=options.language,
         level=options.level,
-        audio_dir=ROOT / planned.audio_dir,
+        audio_dir=root / planned.audio_dir,
     )
     for fault in outcome.faults:
         say(f"FAULT  {fault}")
     return 1 if outcome.faults else 0
 
 
-def _prepare(planned: Plan, children: Children) -> None:
+def _prepare(planned: Plan, children: Children, root: Path) -> None:
     """Have the model files here and converted. Both programs show their own progress."""
     commands = []
     if planned.llm_url:
@@ -67,7 +66,7 @@ def _prepare(planned: Plan, children: Children) -> None:
     if planned.voice_url and "EMBEDDED_TTS_MODEL_PATH" not in planned.env:
         commands.append(("The voice's preparation", _python("weights", "kokoro-v1.0.int8.onnx")))
     for title, argv in commands:
-        if children.run(title, argv, env=planned.env, cwd=ROOT):
+        if children.run(title, argv, env=planned.env, cwd=root):
             raise StackFailed(f"{title} failed; what to do stands above.")
 
 
@@ -106,4 +105,4 @@ def _python(*module: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], Path.cwd()))

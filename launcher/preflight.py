@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from launcher import plan, virtualenv
+from launcher import plan
+from launcher.virtualenv import VirtualEnv
 from weights.cache import cache_dir
 
 _GIGABYTE = 1_000_000_000
@@ -24,15 +25,15 @@ _VOICE_DISK_BYTES = 150_000_000
 _LLM_DISK_BYTES = 2_500_000_000
 
 
-def faults(options: argparse.Namespace, locks: Sequence[Path]) -> list[str]:
+def faults(options: argparse.Namespace, environment: VirtualEnv, locks: Sequence[Path]) -> list[str]:
     """All that stands in the way, a sentence each. Raises BadSetting."""
-    given = read_env_file(virtualenv.ROOT / ".env") | dict(os.environ)
+    given = read_env_file(environment.folder.parent / ".env") | dict(os.environ)
     any_port = options.prepare or options.say is not None
     planned = plan.make(given, page=options.say is None, any_port=any_port)
     told: list[str | None] = [] if any_port else [*port_faults(planned.ports)]
     cache = Path(given["MEGATALK_CACHE"]).expanduser() if given.get("MEGATALK_CACHE") else cache_dir()
     needs_llm = planned.llm_url is not None and not any(cache.glob("llm/*/openvino_model.bin"))
-    needs_venv = not virtualenv.is_ready(locks)
+    needs_venv = not environment.is_ready(locks)
     if needs_venv:
         told.append(venv_fault())
     voice_bytes = _VOICE_MEMORY_BYTES if planned.voice_url else 0
@@ -40,7 +41,7 @@ def faults(options: argparse.Namespace, locks: Sequence[Path]) -> list[str]:
     running_bytes = _PROGRAMS_MEMORY_BYTES + voice_bytes + llm_bytes
     told.append(memory_fault(max(running_bytes, _CONVERSION_MEMORY_BYTES if needs_llm else 0)))
     needs = [
-        (virtualenv.FOLDER, _VENV_DISK_BYTES if needs_venv else 0),
+        (environment.folder, _VENV_DISK_BYTES if needs_venv else 0),
         (cache, _LLM_DISK_BYTES if needs_llm else 0),
         (cache, _VOICE_DISK_BYTES if planned.voice_url else 0),
     ]

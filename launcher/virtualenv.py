@@ -15,9 +15,7 @@ from launcher import terminal
 from weights import leash
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / ".venv"
-PYTHON = FOLDER / "bin" / "python"
-_STAMP = FOLDER / "megatalk-locks.json"  # written last: a folder without it was never finished
+_STAMP_NAME = "megatalk-locks.json"
 _TOLD_LINES = 15
 _PACKAGE_LINE = re.compile(
     r"(?:Collecting|Processing|Requirement already satisfied:) (?:\S*/)?([A-Za-z0-9_.]+(?:-[A-Za-z_]+)*)"
@@ -34,27 +32,51 @@ def lock_files(*names: str) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
-def is_ready(locks: Sequence[Path]) -> bool:
-    return PYTHON.exists() and _stamp().items() >= _wanted(locks).items()
+class VirtualEnv:
+    """The environment in a folder. A stamp, written last, names the locks it holds; without it it is half-made."""
 
+    def __init__(self, folder: Path = ROOT / ".venv") -> None:
+        self.folder = folder
+        self.python = folder / "bin" / "python"
+        self._stamp = folder / _STAMP_NAME
 
-def ensure(locks: Sequence[Path]) -> None:
-    """Have everything of `locks` in `.venv`. A folder that no run finished is made anew. Raises SetupFailed."""
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        raise SetupFailed(f"MegaTalk runs on Python 3.11, 3.12 and 3.13; this is {_python_version()}.")
-    with open(ROOT / ".venv.lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if is_ready(locks):
-            return
-        known = _stamp()
-        _STAMP.unlink(missing_ok=True)
-        if known.get("python") != _python_version() or not PYTHON.exists():
-            _create()
+    def is_ready(self, locks: Iterable[Path]) -> bool:
+        return self.python.exists() and self._known().items() >= _wanted(locks).items()
+
+    def ensure(self, locks: Sequence[Path]) -> None:
+        """Have everything of `locks` installed. A folder that no run finished is made anew. Raises SetupFailed."""
+        if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+            raise SetupFailed(f"MegaTalk runs on Python 3.11, 3.12 and 3.13; this is {_python_version()}.")
+        with open(self.folder.with_name(self.folder.name + ".lock"), "ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.is_ready(locks):
+                self._install_missing(locks)
+
+    def _install_missing(self, locks: Sequence[Path]) -> None:
+        known = self._known()
+        self._stamp.unlink(missing_ok=True)
+        if known.get("python") != _python_version() or not self.python.exists():
+            _create(self.folder)
             known = {}
         for file in locks:
             if known.get(file.name) != _digest(file):
-                _install(file)
-        _write_stamp(known | _wanted(locks))
+                _install(self.python, file)
+        self._write(known | _wanted(locks))
+
+    def _known(self) -> dict[str, str]:
+        try:
+            stamp: dict[str, str] = json.loads(self._stamp.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return {}
+        return stamp
+
+    def _write(self, stamp: dict[str, str]) -> None:
+        working = self._stamp.with_suffix(".partial")
+        with open(working, "w", encoding="utf-8") as file:
+            json.dump(stamp, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(working, self._stamp)
 
 
 def _wanted(locks: Iterable[Path]) -> dict[str, str]:
@@ -69,34 +91,17 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _stamp() -> dict[str, str]:
-    try:
-        stamp: dict[str, str] = json.loads(_STAMP.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return {}
-    return stamp
-
-
-def _write_stamp(stamp: dict[str, str]) -> None:
-    working = _STAMP.with_suffix(".partial")
-    with open(working, "w", encoding="utf-8") as file:
-        json.dump(stamp, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(working, _STAMP)
-
-
-def _create() -> None:
-    terminal.say(f"Making {FOLDER.name} with Python {_python_version()}.")
+def _create(folder: Path) -> None:
+    terminal.say(f"Making {folder.name} with Python {_python_version()}.")
     output: list[str] = []
-    if _run([sys.executable, "-m", "venv", "--clear", str(FOLDER)], output.append):
+    if _run([sys.executable, "-m", "venv", "--clear", str(folder)], output.append):
         raise SetupFailed(
             "Python could not make a virtual environment:\n" + "".join(output[-_TOLD_LINES:]) + "\n"
             "On Debian and Ubuntu install python3-venv; elsewhere a Python with ensurepip."
         )
 
 
-def _install(file: Path) -> None:
+def _install(python: Path, file: Path) -> None:
     total = len(re.findall(r"^[\w.-]+==", file.read_text(encoding="utf-8"), re.MULTILINE))
     status = terminal.Status()
     output: list[str] = []
@@ -116,11 +121,11 @@ def _install(file: Path) -> None:
     arguments = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input", "--disable-pip-version-check"]
     if file.stem == "nodeps":
         arguments.append("--ignore-requires-python")  # what these declare is stricter than what they need
-    code = _run([str(PYTHON), "-m", "pip", "install", "--progress-bar=off", *arguments, "-r", str(file)], follow)
+    code = _run([str(python), "-m", "pip", "install", "--progress-bar=off", *arguments, "-r", str(file)], follow)
     status.clear()
     if code:
         raise SetupFailed(
-            f"pip could not install {file.relative_to(ROOT)}:\n" + "".join(output[-_TOLD_LINES:]) + "\n"
+            f"pip could not install {file.name}:\n" + "".join(output[-_TOLD_LINES:]) + "\n"
             "Check the network and pip's own configuration (index, proxy, certificate), then run this again."
         )
 
@@ -150,7 +155,7 @@ def _run(argv: list[str], follow: Callable[[str], None]) -> int:
 
 if __name__ == "__main__":
     try:
-        ensure(lock_files(*sys.argv[1:]))
+        VirtualEnv().ensure(lock_files(*sys.argv[1:]))
     except SetupFailed as exc:
         sys.exit(str(exc))
     except KeyboardInterrupt:
