@@ -1,5 +1,6 @@
 """The page. It keeps turn ids and what the learner wrote; the browser streams and speaks the replies (component/)."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from megatalk.client import MegaServiceClient, MegaServiceError, is_id, megaserv
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = {"zh": "中文", "en": "English"}
-LEVELS = {"free": "Free", "1": "HSK 1", "2": "2", "3": "3", "4": "4", "5": "5", "6": "6"}
+FREE = "Free"
+LEVELS = (FREE, "1", "2", "3", "4", "5", "6")  # the address says ?hsk= with these words
 PLACEHOLDERS = {"zh": "用中文说点什么…", "en": "Say something in English…"}
 GREETINGS = {
     "zh": ("今天想聊什么？", "Write in Chinese, and your tutor answers aloud."),
@@ -17,7 +19,7 @@ GREETINGS = {
 }
 # A first line for who does not know how to begin, in words of the level.
 STARTERS = {
-    "free": ("你好！我想学中文。", "我们聊聊天气吧。", "你喜欢吃什么？"),
+    FREE: ("你好！我想学中文。", "我们聊聊天气吧。", "你喜欢吃什么？"),
     "1": ("你好！", "你叫什么名字？", "你喜欢喝茶吗？"),
     "2": ("你今天忙吗？", "我们一起去公园吧。", "你最喜欢什么颜色？"),
     "3": ("周末你打算做什么？", "你喜欢什么季节？", "我想学做中国菜。"),
@@ -45,8 +47,8 @@ def turns_component() -> Any:
 def begin(text: str) -> None:
     """Start a turn; when that fails the text goes back to where the learner can send it again."""
     state = st.session_state
-    language, level = state.get("language") or "zh", state.get("hsk") or "free"
-    hsk_level = int(level) if language == "zh" and level != "free" else None
+    language, level = state.get("language") or "zh", state.get("hsk") or FREE
+    hsk_level = int(level) if language == "zh" and level != FREE else None
     try:
         started = client(megaservice_url()).start_turn(
             text, language=language, hsk_level=hsk_level, conversation_id=state.conversation
@@ -85,6 +87,11 @@ def new_conversation() -> None:
     st.query_params.pop("talk", None)
 
 
+def plain(text: str) -> str:
+    """Text that st.error shows as it is: no link, and no picture that the browser would fetch from elsewhere."""
+    return re.sub(r"([^\w\s])", r"\\\1", text, flags=re.ASCII)
+
+
 def remember() -> None:
     """What a session holds. A conversation named in the address is gone on with; the browser still has its text."""
     talk = st.query_params.get("talk", "")
@@ -109,13 +116,11 @@ def bar() -> str:
         )
         if language == "zh":
             st.segmented_control(
-                "HSK level",
-                list(LEVELS),
-                format_func=LEVELS.__getitem__,
-                default="free",
+                "HSK",
+                LEVELS,
+                default=FREE,
                 required=True,
                 key="hsk",
-                label_visibility="collapsed",
                 bind="query-params",
             )
         st.button("New", icon=":material/add:", key="new", on_click=new_conversation)
@@ -124,7 +129,7 @@ def bar() -> str:
 
 def greeting(language: str) -> None:
     question, caption = GREETINGS[language]
-    starters = STARTERS[st.session_state.get("hsk") or "free"] if language == "zh" else ENGLISH_STARTERS
+    starters = STARTERS[st.session_state.get("hsk") or FREE] if language == "zh" else ENGLISH_STARTERS
     with st.container(key="greeting", horizontal_alignment="center"):
         st.header(question, anchor=False, text_alignment="center")
         st.caption(caption, text_alignment="center")
@@ -137,12 +142,12 @@ language = bar()
 with st.container(key="pages"):
     turns_component()(
         key="book",
-        data={"conversation": st.session_state.conversation, "turns": st.session_state.turns},
+        data={name: st.session_state[name] for name in ("conversation", "turns", "notice")},
         on_again_change=send_again,
     )
 if st.session_state.conversation is None:
     greeting(language)
 with st.bottom:
     if st.session_state.notice:
-        st.error(st.session_state.notice, icon=":material/error:")
+        st.error(plain(st.session_state.notice), icon=":material/error:")
     st.chat_input(PLACEHOLDERS[language], key="message", on_submit=send)

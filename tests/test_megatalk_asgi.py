@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from megatalk.proxy import Proxy
-from tests.doubles.megaservice import LONG, DoubleMegaService, create_double, serving
+from tests.doubles.megaservice import HANGS, DoubleMegaService, create_double, serving
 
 
 def routes_over(megaservice: str) -> Starlette:
@@ -58,7 +58,7 @@ def until(is_true: Callable[[], bool]) -> None:
 
 
 def test_events_come_as_they_are_written(page: httpx.Client, megaservice: str, double: DoubleMegaService) -> None:
-    turn_id = start(megaservice, LONG)
+    turn_id = start(megaservice, HANGS)
     with page.stream("GET", f"/api/turns/{turn_id}/events") as response:
         first = next(response.iter_text())
         was_over = double.turns[turn_id].is_over
@@ -73,7 +73,7 @@ def test_events_come_as_they_are_written(page: httpx.Client, megaservice: str, d
 def test_browser_that_leaves_closes_the_upstream(
     page: httpx.Client, megaservice: str, double: DoubleMegaService
 ) -> None:
-    with page.stream("GET", f"/api/turns/{start(megaservice, LONG)}/events") as response:
+    with page.stream("GET", f"/api/turns/{start(megaservice, HANGS)}/events") as response:
         next(response.iter_text())
         assert double.streams > 0
 
@@ -100,7 +100,7 @@ def test_unknown_turn_is_a_404_of_megaservice(page: httpx.Client) -> None:
 
 
 def test_stop_reaches_megaservice(page: httpx.Client, megaservice: str, double: DoubleMegaService) -> None:
-    turn_id = start(megaservice, LONG)
+    turn_id = start(megaservice, HANGS)
 
     assert page.delete(f"/api/turns/{turn_id}").status_code == 204
     assert double.turns[turn_id].events[-1][1]["code"] == "cancelled"

@@ -14,9 +14,15 @@ class Player {
     this.onChange = () => {};
   }
 
+  open() {
+    if (this.context) return;
+    this.context = new AudioContext();
+    this.context.onstatechange = () => this.onChange();
+  }
+
   // Browsers give sound only to a page that was touched: call this in the gesture itself.
   unlock() {
-    this.context ??= new AudioContext();
+    this.open();
     if (this.context.state === "suspended") this.context.resume();
   }
 
@@ -30,7 +36,7 @@ class Player {
 
   async load(url) {
     if (!CLIP_URL.test(url)) throw new Error("not a clip of ours");
-    this.context ??= new AudioContext();
+    this.open();
     const response = await fetch(url);
     if (!response.ok) throw new Error(`clip answered ${response.status}`);
     return this.context.decodeAudioData(await response.arrayBuffer());

@@ -58,9 +58,10 @@ class Book {
   }
 
   // Streamlit hands over a place in the page and the turns it knows, and does so again after each change.
-  show(place, { conversation, turns }, send) {
+  show(place, { conversation, turns, notice }, send) {
     this.send = send;
     if (this.place !== place) this.open(place);
+    if (notice) this.watchHealth();
     if (conversation !== this.conversation) this.turnOver(conversation);
     for (const turn of turns) if (!this.rows.has(turn.id)) this.begin(turn);
     this.pages.dataset.empty = String(this.rows.size === 0);
@@ -104,7 +105,7 @@ class Book {
       if (isCutOff && isLast) this.follow(row);
       else if (isCutOff) row.end(STOPPED);
     }
-    this.keepInView(this.list.lastElementChild);
+    this.keepInView([...this.rows.values()].at(-1));
   }
 
   add(facts) {
@@ -123,7 +124,7 @@ class Book {
     this.follow(row);
     this.remember();
     this.isFollowing = true;
-    this.keepInView(row.root);
+    this.keepInView(row);
   }
 
   follow(row, tries = 0) {
@@ -134,7 +135,7 @@ class Book {
       this.stream.addEventListener(name, (event) => {
         tries = 0;
         row.apply(name, event);
-        this.keepInView(row.root);
+        this.keepInView(row);
       });
     }
     this.stream.onopen = () => row.say("");
@@ -167,7 +168,7 @@ class Book {
   ended(row) {
     if (this.current === row) this.closeStream();
     this.remember();
-    this.keepInView(row.root);
+    this.keepInView(row);
     if (row.facts.state === FAILED) this.watchHealth();
   }
 
@@ -196,8 +197,10 @@ class Book {
     this.send("again", { id: row.facts.id, text: row.facts.text });
   }
 
-  keepInView(element) {
-    if (this.isFollowing) element?.scrollIntoView({ block: "nearest" });
+  // The foot, not the row: a reply may be longer than the screen.
+  keepInView(row) {
+    const end = row?.foot.hasChildNodes() ? row.foot : row?.root;
+    if (this.isFollowing) end?.scrollIntoView({ block: "nearest" });
   }
 
   showModel(model) {

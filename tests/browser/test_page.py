@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import BOX, Visit, running_page
-from tests.doubles.megaservice import CUT, FAILS, LONG, REPLY, RESTS, DoubleMegaService
+from tests.doubles.megaservice import CUT, FAILS, FORGETS, LONG, REPLY, RESTS, DoubleMegaService
 
 pytestmark = pytest.mark.browser
 
@@ -109,6 +109,30 @@ def test_lost_stream_is_taken_up_where_it_was(visit: Visit, double: DoubleMegaSe
     assert tuple(row(page, 0).locator("[data-sentence-index]").all_text_contents()) == REPLY
     assert row(page, 0).locator(".mt-reply").text_content() == "".join(REPLY)
     assert double.last_event_ids[-1] == "5"
+
+
+def test_turn_that_megaservice_lost_is_told(visit: Visit) -> None:
+    page = visit.open()
+    visit.say(FORGETS)
+    wait_for_state(page, 0, "failed")
+
+    expect(row(page, 0).locator(".mt-note")).to_have_text("The tutor was restarted and has lost this reply.")
+    assert REPLY[0] in str(row(page, 0).locator(".mt-reply").text_content())
+    assert all("404" in error for error in visit.errors)
+    visit.errors.clear()
+
+
+def test_sound_that_the_browser_withholds_waits_for_a_tap(visit: Visit) -> None:
+    page = visit.open()
+    visit.say(LONG)
+    page.wait_for_selector("[data-state=speaking]", timeout=PATIENCE_MS)
+    page.evaluate("window.megatalk.player.context.suspend()")
+    page.get_by_role("button", name="Tap to listen").click()
+
+    page.wait_for_function("window.megatalk.player.context.state === 'running'", timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Tap to listen")).to_have_count(0)
+    visit.page.keyboard.press("Escape")
+    wait_for_state(page, 0, "stopped")
 
 
 def test_resting_voice_is_told_and_the_text_stands(visit: Visit) -> None:

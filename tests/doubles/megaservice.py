@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 RATE_HZ = 24000
 REPLY = ("你好！", "很高兴认识你。", "今天天气很好，", "你想去公园走走吗？")
 # What the learner writes chooses the scene; anything else gets REPLY, spoken.
-FAILS, RESTS, LONG, CUT, BUSY = "失败", "没声音", "很长", "断开", "太忙"
+FAILS, RESTS, LONG, HANGS, CUT, FORGETS, BUSY = "失败", "没声音", "很长", "等等", "断开", "忘了", "太忙"
 
 
 def tone(seconds: float, pitch_hz: float = 330.0) -> bytes:
@@ -84,6 +84,8 @@ class DoubleMegaService:
             turn.append("sentence", {"index": index, "text": text, "spoken": True})
             await asyncio.sleep(self.delta_seconds)
             self.speak(turn, index)
+            if turn.message == HANGS:
+                await asyncio.Event().wait()
         return turn.append("turn_completed", self.completed(turn, "".join(reply)))
 
     def speak(self, turn: DoubleTurn, index: int) -> None:
@@ -133,7 +135,9 @@ class DoubleMegaService:
                 for name, data in turn.events[number:]:
                     yield f"id: {number}\nevent: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
                     number += 1
-                    if CUT in turn.message and number == 6 and start == 0:
+                    if number == 6 and start == 0 and turn.message in (CUT, FORGETS):
+                        if turn.message == FORGETS:
+                            del self.turns[turn.turn_id]
                         return
                 if turn.is_over:
                     return
