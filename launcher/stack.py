@@ -90,7 +90,11 @@ class Stack:
             del self._waiting[title]
             self._ready[title] = time.monotonic() - self._began
             return ""
-        return _detail(response)
+        status, detail = _told(response)
+        if status == "failed":
+            self._status.clear()
+            raise StackFailed(f"{title} cannot start: {detail} Its log is {self._log_of(title)}.")
+        return detail
 
     def _show(self, details: Mapping[str, str]) -> None:
         told = [f"{title} ready ({seconds:.0f} s)" for title, seconds in self._ready.items()]
@@ -102,12 +106,16 @@ class Stack:
         return self._log_dir / f"{title.lower()}-output.log"
 
 
-def _detail(response: httpx.Response) -> str:
+def _told(response: httpx.Response) -> tuple[str, str]:
+    """A program's own word for its state, and what it waits for."""
     try:
         body = response.json()
     except ValueError:
-        return f"answers {response.status_code}"
-    return str(body.get("detail") or body.get("status") or "loading") if isinstance(body, dict) else "loading"
+        body = None
+    if not isinstance(body, dict):
+        return "", f"answers {response.status_code}"
+    status = str(body.get("status", "loading"))
+    return status, str(body.get("detail") or status)
 
 
 def _exit(code: int) -> str:

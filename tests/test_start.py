@@ -170,6 +170,13 @@ def test_program_that_ends_takes_all_down_and_is_quoted(launcher: Launcher) -> N
     assert _processes(launcher.token) == {}
 
 
+def test_program_that_says_it_failed_stops_the_start(launcher: Launcher) -> None:
+    launcher.start(FAKE_TTS="failed")
+    assert launcher.exit_code() == 1
+    assert "Voice cannot start: reading the model" in launcher.output
+    assert _processes(launcher.token) == {}
+
+
 def test_failed_preparation_stops_the_start(launcher: Launcher) -> None:
     launcher.start(FAKE_PREPARE="fail")
     assert launcher.exit_code() == 1

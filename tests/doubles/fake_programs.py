@@ -24,8 +24,8 @@ def clip():
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        loading = HOW == "loading"
-        body = {{"status": "loading", "detail": "reading the model"}} if loading else {{"status": "ok"}}
+        loading = HOW in ("loading", "failed")
+        body = {{"status": HOW, "detail": "reading the model"}} if loading else {{"status": "ok"}}
         if self.path.endswith("/models"):
             body = {{"data": [{{"id": "fake-model"}}]}}
         self.answer(503 if loading else 200, json.dumps(body).encode())
