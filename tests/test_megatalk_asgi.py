@@ -60,7 +60,8 @@ def until(is_true: Callable[[], bool]) -> None:
 def test_events_come_as_they_are_written(page: httpx.Client, megaservice: str, double: DoubleMegaService) -> None:
     turn_id = start(megaservice, HANGS)
     with page.stream("GET", f"/api/turns/{turn_id}/events") as response:
-        first = next(response.iter_text())
+        chunks = response.iter_text()  # held, as a generator let go closes the connection
+        first = next(chunks)
         was_over = double.turns[turn_id].is_over
 
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -74,7 +75,8 @@ def test_browser_that_leaves_closes_the_upstream(
     page: httpx.Client, megaservice: str, double: DoubleMegaService
 ) -> None:
     with page.stream("GET", f"/api/turns/{start(megaservice, HANGS)}/events") as response:
-        next(response.iter_text())
+        chunks = response.iter_text()
+        next(chunks)
         assert double.streams > 0
 
     until(lambda: double.streams == 0)
