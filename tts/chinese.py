@@ -44,6 +44,12 @@ def chinese_phonemes(text: str) -> str:
     return re.sub(r" +([,.!?;:])", r"\1", re.sub(r" {2,}", " ", "".join(pieces))).strip()
 
 
+def lone_syllable(text: str) -> str | None:
+    """The only Han character that will be spoken, if it is one alone."""
+    characters = re.findall(rf"[{HAN}]", spell_numbers(text))
+    return characters[0] if len(characters) == 1 else None
+
+
 def read_words(han: str) -> list[list[str]]:
     """The words of a run of Han characters, each as pinyin syllables with tone digits (nar3 for 哪儿)."""
     words = [part for word in rjieba.cut(han, False) for part in _part_erhua(word)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from tts.abandoning import Abandoning
 from tts.errors import Busy, NotReady
 from tts.sound import Samples
 from tts.voice import Voice
@@ -17,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Speaker(Protocol):
-    def speak(self, text: str, voice: Voice, speed: float, abandoned: threading.Event) -> Samples: ...
+    def speak(self, text: str, voice: Voice, speed: float, abandoning: Abandoning) -> Samples: ...
 
 
 # Makes the speaker; calls its argument with what it is doing, for /health.
@@ -68,13 +69,13 @@ class Desk:
             if self._orders > self._queue_limit:  # one is being spoken, the others wait
                 raise Busy(f"{self._queue_limit} texts wait for the voice already; try again shortly.")
             self._orders += 1
-        abandoned = threading.Event()
-        job = self._worker.submit(self._speaker.speak, order.text, order.voice, order.speed, abandoned)
+        abandoning = Abandoning()
+        job = self._worker.submit(self._speaker.speak, order.text, order.voice, order.speed, abandoning)
         job.add_done_callback(lambda _: self._count_down())
         try:
             return await asyncio.wrap_future(job)
         finally:
-            abandoned.set()
+            abandoning.set()
 
     def _count_down(self) -> None:
         with self._counting:

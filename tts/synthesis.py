@@ -1,22 +1,31 @@
 """From text to samples: parted by language and length, each piece spoken, trimmed, levelled and joined."""
 
 from collections.abc import Mapping
-from threading import Event
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tts.chinese import chinese_phonemes
+from tts.abandoning import Abandoning
+from tts.chinese import chinese_phonemes, lone_syllable
 from tts.english import english_phonemes
 from tts.errors import NothingToSay
 from tts.runs import Language, Run, has_speech, part_languages, part_pieces
 from tts.sound import Samples, join, level, trim
 from tts.voice import VOICES, Voice
 
+_LEAD_IN = chinese_phonemes("我说的是，") + " "
+_PARTICLES = frozenset("吗呢吧啊呀嘛啦哦的了")
+_PARTICLE_LEAD_IN = chinese_phonemes("是")  # no pause: a particle leans on the word before it
+_LONE_SPEED = 0.7
+
 
 class AcousticModel(Protocol):
-    def speak(self, phonemes: str, style: NDArray[np.float32], speed: float, abandoned: Event) -> Samples: ...
+    """See Kokoro. No phonemes give no samples."""
+
+    def speak(
+        self, phonemes: str, style: NDArray[np.float32], speed: float, abandoning: Abandoning, *, unspoken: str = ""
+    ) -> Samples: ...
 
 
 class Synthesiser:
@@ -26,10 +35,10 @@ class Synthesiser:
         self._model = model
         self._styles = styles
 
-    def speak(self, text: str, voice: Voice, speed: float, abandoned: Event) -> Samples:
+    def speak(self, text: str, voice: Voice, speed: float, abandoning: Abandoning) -> Samples:
         """Raises NothingToSay, and Abandoned soon after that is set."""
         parts = [
-            level(trim(self._speak_piece(piece, voice, speed, abandoned)))
+            level(trim(self._speak_piece(piece, voice, speed, abandoning)))
             for run in part_languages(text, otherwise=voice.language)
             if has_speech(run.text)
             for piece in part_pieces(run)
@@ -42,11 +51,16 @@ class Synthesiser:
 
     def warm_up(self) -> None:
         """The first call of each language pays for word lists and buffers: let it be this one."""
-        self.speak("你好！Hello!", VOICES["zf_xiaoxiao"], 1.0, Event())
+        self.speak("你好！Hello!", VOICES["zf_xiaoxiao"], 1.0, Abandoning())
 
-    def _speak_piece(self, piece: Run, voice: Voice, speed: float, abandoned: Event) -> Samples:
+    def _speak_piece(self, piece: Run, voice: Voice, speed: float, abandoning: Abandoning) -> Samples:
         speaker = voice if voice.language is piece.language else VOICES[voice.partner]
-        phonemes = chinese_phonemes(piece.text) if piece.language is Language.ZH else english_phonemes(piece.text)
-        if not phonemes:
-            return np.zeros(0, dtype=np.float32)
-        return self._model.speak(phonemes, self._styles[speaker.id], speed, abandoned)
+        style = self._styles[speaker.id]
+        if piece.language is Language.EN:
+            return self._model.speak(english_phonemes(piece.text), style, speed, abandoning)
+        phonemes = chinese_phonemes(piece.text)
+        if syllable := lone_syllable(piece.text):
+            # By itself it would come out drawn, and with hardly any tone; behind a lead-in it has one, but is hurried.
+            unspoken = _PARTICLE_LEAD_IN if syllable in _PARTICLES else _LEAD_IN
+            return self._model.speak(phonemes, style, speed * _LONE_SPEED, abandoning, unspoken=unspoken)
+        return self._model.speak(phonemes, style, speed, abandoning)
