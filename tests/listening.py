@@ -14,13 +14,14 @@ _WEIGHTS = "faster-whisper-base/model.bin"
 # Whisper writes traditional characters about as often as simplified ones unless it is shown which are wanted.
 _PROMPTS = {"zh": "以下是普通话的句子，使用简体字。", "en": None}
 _SOUND_ALIKE = str.maketrans("她它您妳", "他他你你")  # no ear can tell 他, 她 and 它 apart
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+_ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
-_NUMBERS = {word: number for number, word in enumerate((_UNITS + " eighteen nineteen").split())}
+_NUMBERS = {word: number for number, word in enumerate(_ONES)}
 _TENS = {
     word: 10 * number
-    for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+    for number, word in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)
 }
 
 
