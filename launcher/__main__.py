@@ -1,9 +1,10 @@
 """`scripts/start` continues here once `.venv` is whole: prepare the models, run the programs, end all of them."""
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -37,12 +38,13 @@ def main(argv: Sequence[str], root: Path) -> int:
 def _run(options: argparse.Namespace, children: Children, root: Path) -> int:
     given = {name: value for name, value in dotenv_values(root / ".env").items() if value} | os.environ
     planned = plan.make(given, page=options.say is None, any_port=options.say is not None)
-    _prepare(planned, children, root)
+    env = _prepare(planned, children, root)
     if options.prepare:
         say("All is set up. `scripts/start` starts it.")
         return 0
     stack = Stack(children, cwd=root, log_dir=root / planned.log_dir)
-    _start(stack, planned)
+    stack.start(list(_programs(planned)), env)
+    stack.wait_until_ready()
     if options.say is None:
         say(f"MegaTalk is at {planned.page_url} (Ctrl-C ends it).")
         stack.watch()
@@ -58,34 +60,28 @@ def _run(options: argparse.Namespace, children: Children, root: Path) -> int:
     return 1 if outcome.faults else 0
 
 
-def _prepare(planned: Plan, children: Children, root: Path) -> None:
-    """Have the model files here and converted. Both programs show their own progress."""
-    commands = []
-    if planned.llm_url:
-        commands.append(("The LLM's preparation", _python("llm.prepare")))
+def _prepare(planned: Plan, children: Children, root: Path) -> dict[str, str]:
+    """Have the model files here and converted; the programs' environment, with the LLM's true name in it."""
     if planned.voice_url and "EMBEDDED_TTS_MODEL_PATH" not in planned.env:
-        commands.append(("The voice's preparation", _python("weights", "kokoro-v1.0.int8.onnx")))
-    for title, argv in commands:
-        if children.run(title, argv, env=planned.env, cwd=root):
-            raise StackFailed(f"{title} failed; what to do stands above.")
+        code, _ = children.run("Voice", _python("weights", "kokoro-v1.0.int8.onnx"), env=planned.env, cwd=root)
+        if code:
+            raise StackFailed("The voice could not be prepared; what to do stands above.")
+    if not planned.llm_url:
+        return planned.env
+    code, told = children.run("LLM", _python("llm.prepare"), env=planned.env, cwd=root)
+    if code:
+        raise StackFailed("The LLM could not be prepared; what to do stands above.")
+    return {"LLM_MODEL_ID": json.loads(told)["model_id"]} | planned.env
 
 
-def _start(stack: Stack, planned: Plan) -> None:
-    programs = []
+def _programs(planned: Plan) -> Iterator[Program]:
     if planned.llm_url:
-        programs.append(Program("LLM", _python("llm"), f"{planned.llm_url}/health"))
+        yield Program("LLM", _python("llm"), f"{planned.llm_url}/health")
     if planned.voice_url:
-        programs.append(Program("Voice", _python("tts"), f"{planned.voice_url}/health"))
+        yield Program("Voice", _python("tts"), f"{planned.voice_url}/health")
+    yield Program("MegaService", _python("megaservice"), f"{planned.megaservice_url}/ready")
     if planned.page_url:
-        programs.append(Program("MegaTalk", _page(planned), f"{planned.page_url}/_stcore/health"))
-    stack.start(programs, planned.env)
-    env = planned.env
-    if planned.llm_url and "LLM_MODEL_ID" not in env:
-        stack.wait_for("LLM")
-        model_id = stack.get(f"{planned.llm_url}/v1/models").json()["data"][0]["id"]
-        env = env | {"LLM_MODEL_ID": model_id}
-    stack.start([Program("MegaService", _python("megaservice"), f"{planned.megaservice_url}/ready")], env)
-    stack.wait_for(*(program.title for program in programs), "MegaService")
+        yield Program("MegaTalk", _page(planned), f"{planned.page_url}/_stcore/health")
 
 
 def _page(planned: Plan) -> tuple[str, ...]:

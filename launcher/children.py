@@ -4,12 +4,14 @@ import logging
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import IO
 
 from launcher.signals import Interrupts
 from weights import leash
@@ -22,7 +24,7 @@ _POLL_SECONDS = 0.05
 
 
 class Child:
-    """One running process. Without a log file it writes to our terminal."""
+    """One running process, and the last lines of what it says into its log file, where it has one."""
 
     def __init__(self, title: str, process: subprocess.Popen[str], log_file: Path | None) -> None:
         self.title = title
@@ -69,8 +71,20 @@ class Children:
         self._interrupts = interrupts
         self._running: list[Child] = []
 
-    def start(
-        self, title: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log_file: Path | None = None
+    def start(self, title: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log_file: Path) -> None:
+        """Start what serves, with all its output in `log_file`."""
+        self._spawn(title, argv, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, log_file=log_file)
+
+    def _spawn(
+        self,
+        title: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdout: int | IO[str],
+        stderr: int | None,
+        log_file: Path | None,
     ) -> Child:
         with self._interrupts.held():
             process = subprocess.Popen(
@@ -78,8 +92,8 @@ class Children:
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=None if log_file is None else subprocess.PIPE,
-                stderr=None if log_file is None else subprocess.STDOUT,
+                stdout=stdout,
+                stderr=stderr,
                 text=True,
                 errors="replace",
                 start_new_session=True,
@@ -88,13 +102,16 @@ class Children:
             self._running.append(child)
         return child
 
-    def run(self, title: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-        """Run to its end on our terminal; the exit code."""
-        child = self.start(title, argv, env=env, cwd=cwd)
-        while not child.has_ended:
-            time.sleep(_POLL_SECONDS)
-        self._running.remove(child)
-        return child.end()
+    def run(self, title: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> tuple[int, str]:
+        """Run to its end, its stderr on our terminal; the exit code and what it wrote to stdout."""
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+            child = self._spawn(title, argv, env=env, cwd=cwd, stdout=output, stderr=None, log_file=None)
+            while not child.has_ended:
+                time.sleep(_POLL_SECONDS)
+            self._running.remove(child)
+            code = child.end()
+            output.seek(0)
+            return code, output.read()
 
     @property
     def ended(self) -> list[Child]:

@@ -32,7 +32,8 @@ def faults(options: argparse.Namespace, environment: VirtualEnv, locks: Sequence
     planned = plan.make(given, page=options.say is None, any_port=any_port)
     told: list[str | None] = [] if any_port else [*port_faults(planned.ports)]
     cache = Path(given["MEGATALK_CACHE"]).expanduser() if given.get("MEGATALK_CACHE") else cache_dir()
-    needs_llm = planned.llm_url is not None and not any(cache.glob("llm/*/openvino_model.bin"))
+    fetches_llm = planned.llm_url is not None and "EMBEDDED_MODEL_PATH" not in planned.env
+    needs_llm = fetches_llm and not any(cache.glob("llm/[!.]*/megatalk.json"))
     needs_venv = not environment.is_ready(locks)
     if needs_venv:
         told.append(venv_fault())

@@ -49,16 +49,16 @@ class Stack:
             self._children.start(program.title, program.argv, env=env, cwd=self._cwd, log_file=log_file)
             self._waiting[program.title] = program.ready_url
 
-    def wait_for(self, *titles: str) -> None:
-        """Return when these programs are ready. Raises StackFailed when any program ends or it takes too long."""
-        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
-        while waiting := [title for title in titles if title in self._waiting]:
+    def wait_until_ready(self) -> None:
+        """Raises StackFailed when a program ends, says that it failed, or takes too long."""
+        deadline = self._began + _START_TIMEOUT_SECONDS
+        while self._waiting:
             self.raise_if_ended()
-            details = {title: self._probe(title) for title in self._waiting.copy()}
-            self._show(details)
+            self._show({title: self._probe(title) for title in self._waiting.copy()})
             if time.monotonic() > deadline:
-                raise StackFailed(f"{waiting[0]} was not ready in time; its log is {self._log_of(waiting[0])}.")
-            if any(title in self._waiting for title in titles):
+                title = next(iter(self._waiting))
+                raise StackFailed(f"{title} was not ready in time; its log is {self._log_of(title)}.")
+            if self._waiting:
                 time.sleep(_POLL_SECONDS)
         self._status.clear()
 
@@ -76,9 +76,6 @@ class Stack:
                 f"{child.title} ended with {_exit(code)}. Its last lines ({child.log_file}):\n"
                 + "\n".join(f"  {line}" for line in list(child.tail)[-_TOLD_LINES:])
             )
-
-    def get(self, url: str) -> httpx.Response:
-        return self._client.get(url)
 
     def _probe(self, title: str) -> str:
         """What the program waits for; "" when it is ready, and then it is asked no more."""

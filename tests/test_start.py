@@ -182,7 +182,7 @@ def test_program_that_says_it_failed_stops_the_start(launcher: Launcher) -> None
 def test_failed_preparation_stops_the_start(launcher: Launcher) -> None:
     launcher.start(FAKE_PREPARE="fail")
     assert launcher.exit_code() == 1
-    assert "The LLM's preparation failed" in launcher.output
+    assert "The LLM could not be prepared" in launcher.output
     assert not (launcher.folder / "logs").exists()
 
 

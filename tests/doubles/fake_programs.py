@@ -26,8 +26,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         loading = HOW in ("loading", "failed")
         body = {{"status": HOW, "detail": "reading the model"}} if loading else {{"status": "ok"}}
-        if self.path.endswith("/models"):
-            body = {{"data": [{{"id": "fake-model"}}]}}
         self.answer(503 if loading else 200, json.dumps(body).encode())
 
     def do_POST(self):
@@ -63,8 +61,9 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ[PORT])), Handler).s
 """
 
 _PREPARE = """
-import os, subprocess, time
-print("preparing", flush=True)
+import json, os, subprocess, sys, time
+print("preparing", file=sys.stderr, flush=True)
+print(json.dumps({"model_id": "fake-model", "path": "nowhere"}), flush=True)
 if os.environ.get("FAKE_PREPARE") == "slow":
     subprocess.Popen(["sleep", "1000"])
     time.sleep(1000)
