@@ -1,0 +1,71 @@
+"""Makes the real backend: the model prepared in a process of its own, loaded, and warmed up."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from llm import models
+from llm.backend import Backend, ChatMessage, Sampling
+from llm.errors import ModelUnusable
+from llm.routes import Served
+from llm.runner import Loader
+from llm.settings import Settings
+from llm.store import Prepared
+from weights import leash
+
+_log = logging.getLogger(__name__)
+
+_WARM_UP = "你好！" * 40  # long enough for the kernels of a real prompt to be made
+
+
+def loader(settings: Settings, served: Served) -> Loader:
+    def load(tell: Callable[[str], None]) -> Backend:
+        tell("model: looking for it")
+        prepared = models.find(settings) or _prepare_apart(tell)
+        served.model_id = prepared.model_id
+        tell(f"model: loading {prepared.model_id}")
+        from llm.openvino_backend import OpenVINOBackend  # seconds of import that the open port need not wait for
+
+        backend = OpenVINOBackend(prepared.path, settings)
+        tell(f"model: warming up {prepared.model_id}")
+        _warm_up(backend)
+        return backend
+
+    return load
+
+
+def _prepare_apart(tell: Callable[[str], None]) -> Prepared:
+    """Fetch and convert in a child, so that the gigabytes it takes are given back. Raises ModelUnusable."""
+    process = subprocess.Popen(
+        leash.command(sys.executable, "-m", "llm.prepare"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    last = ""
+    with process, process.stderr as told:
+        for line in told:
+            last = line.strip() or last
+            tell(last)
+            _log.info("%s", last)
+        answer = process.stdout.read()
+    if process.returncode != 0:
+        raise ModelUnusable(last or f"The model's preparation ended with exit code {process.returncode}.")
+    facts = json.loads(answer.splitlines()[-1])
+    return Prepared(facts["model_id"], Path(facts["path"]))
+
+
+def _warm_up(backend: Backend) -> None:
+    prompt_ids = backend.encode_chat([ChatMessage("user", _WARM_UP)])
+    generation = backend.add(prompt_ids, Sampling(max_tokens=4))
+    reason = None
+    while reason is None:
+        backend.step()
+        _, reason = generation.read()

