@@ -10,6 +10,27 @@ import uvicorn
 from starlette.types import ASGIApp
 
 
+class _Server(uvicorn.Server):
+    """Ends at once, where uvicorn takes its time: tests start hundreds of these."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # sets the headers that every answer has
+        await self._ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+
 class LoopbackServer:
     """Use as `with` or `async with`. While stopped, its port stays taken and refuses connections."""
 
@@ -17,7 +38,7 @@ class LoopbackServer:
         self._socket = _bound_socket(port)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     def app(self) -> ASGIApp:
@@ -26,7 +47,7 @@ class LoopbackServer:
 
     def start(self) -> None:
         config = uvicorn.Config(self.app(), log_config=None, access_log=False, ws="none", lifespan="off")
-        self._server = server = uvicorn.Server(config)
+        self._server = server = _Server(config)
         self._socket.listen(128)
         self._thread = threading.Thread(target=server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()
@@ -37,7 +58,7 @@ class LoopbackServer:
     def stop(self) -> None:
         """Cuts the connections that are open, as a killed process would."""
         if self._server is not None and self._thread is not None:
-            self._server.should_exit = self._server.force_exit = True
+            self._server.end()
             self._thread.join(10)
             assert not self._thread.is_alive(), "the double did not stop"
             self._server = self._thread = None
