@@ -69,7 +69,6 @@ def test_second_message_silences_the_first_reply(visit: Visit, double: DoubleMeg
     page = visit.open()
     visit.say(LONG)
     page.wait_for_selector("[data-state=speaking]", timeout=PATIENCE_MS)
-    double.most_streams = 0
     visit.say("你好")
     wait_for_state(page, 1, "done")
     wait_for_silence(page)

@@ -64,7 +64,6 @@ class DoubleMegaService:
     deleted: list[str] = field(default_factory=list)
     last_event_ids: list[str | None] = field(default_factory=list)
     streams: int = 0
-    most_streams: int = 0
     turns: dict[str, DoubleTurn] = field(default_factory=dict)
     clips: dict[str, bytes] = field(default_factory=dict)
     tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
@@ -127,7 +126,6 @@ class DoubleMegaService:
 
     async def stream(self, turn: DoubleTurn, start: int) -> AsyncGenerator[str]:
         self.streams += 1
-        self.most_streams = max(self.most_streams, self.streams)
         try:
             number = start
             while True:
