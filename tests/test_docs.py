@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+import llm.settings
+import tts.settings
 from megaservice import errors
 from megaservice.settings import SHARED_NAMES, Settings
 
@@ -16,27 +19,49 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
-@pytest.mark.parametrize("name", sorted({*Settings.model_fields, *SHARED_NAMES}))
-def test_every_variable_is_documented(name: str) -> None:
+def _defaults() -> dict[str, tuple[object, str]]:
+    """Every setting of every program: its variable, default and description."""
+    embedded = (llm.settings.Settings, tts.settings.Settings)
+    found = {name: (field.default, field.description or "") for name, field in Settings.model_fields.items()}
+    for program in embedded:
+        prefix = str(program.model_config["env_prefix"])
+        found |= {prefix + n.upper(): (f.default, f.description or "") for n, f in program.model_fields.items()}
+    return found
+
+
+def _shown(default: object) -> str:
+    match default:
+        case None | SecretStr():
+            return ""
+        case bool():
+            return str(default).lower()
+        case tuple():
+            return ",".join(f"{endpoint.dialect}+{endpoint.url}" for endpoint in default)
+        case float() if default.is_integer():
+            return str(int(default))
+    return str(default)
+
+
+@pytest.mark.parametrize("name", sorted(SHARED_NAMES))
+def test_every_shared_variable_is_documented(name: str) -> None:
     assert f"| `{name}` |" in CONFIGURATION
     assert re.search(rf"^#?{name}=", ENV_EXAMPLE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_documented_default_is_the_default(name: str) -> None:
-    field = Settings.model_fields[name]
-    match = re.search(rf"^#?{name}=(.*)$", ENV_EXAMPLE, re.MULTILINE)
-    assert match is not None
-    shown = match[1]
-    assert f"| `{name}` | {f'`{shown}`' if shown else '(empty)'} | {field.description} |" in CONFIGURATION
-    if shown:
-        documented = Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, shown)
-        assert getattr(documented, name) == field.default
+@pytest.mark.parametrize(("name", "default", "description"), [(n, *told) for n, told in _defaults().items()])
+def test_every_setting_is_documented_with_its_default(name: str, default: object, description: str) -> None:
+    shown = _shown(default)
+    assert f"| `{name}` | {f'`{shown}`' if shown else '(empty)'} | {description} |" in CONFIGURATION
+    assert f"# {description}\n#{name}={shown}\n" in ENV_EXAMPLE
+
+
+def test_settings_of_the_embedded_programs_are_known_by_name() -> None:
+    assert {name for name in _defaults() if name.startswith("EMBEDDED_")} <= SHARED_NAMES
 
 
 @pytest.mark.parametrize("name", re.findall(r"^#?([A-Z_]+)=", ENV_EXAMPLE, re.MULTILINE))
 def test_every_example_is_a_variable(name: str) -> None:
-    assert name in {*Settings.model_fields, *SHARED_NAMES}
+    assert name in {*_defaults(), *SHARED_NAMES}
 
 
 def _codes(root: type[errors.MegaserviceError]) -> set[str]:
