@@ -16,9 +16,9 @@ from weights.cache import cache_dir
 _GIGABYTE = 1_000_000_000
 
 # Measured at their peaks, rounded up (docs/models.md).
-_PROGRAMS_MEMORY_BYTES = 600_000_000  # MegaService and the page
-_VOICE_MEMORY_BYTES = 500_000_000
-_LLM_MEMORY_BYTES = 1_400_000_000
+_PROGRAMS_MEMORY_BYTES = 400_000_000  # MegaService and the page
+_VOICE_MEMORY_BYTES = 600_000_000
+_LLM_MEMORY_BYTES = 3_100_000_000
 _CONVERSION_MEMORY_BYTES = 4_000_000_000
 _VENV_DISK_BYTES = 1_300_000_000
 _VOICE_DISK_BYTES = 150_000_000

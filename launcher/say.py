@@ -27,6 +27,7 @@ def run_turn(url: str, message: str, *, language: str, level: int | None, audio_
     """Ask MegaService at `url`, print what comes, and look at every clip's file."""
     body = {"message": message, "language": language, "hsk_level": level, "stream": True}
     timeout = httpx.Timeout(5.0, read=180.0)
+    started = time.monotonic()
     with (
         httpx.Client(timeout=timeout, trust_env=False) as client,
         client.stream("POST", f"{url}/chat", json=body) as response,
@@ -34,11 +35,10 @@ def run_turn(url: str, message: str, *, language: str, level: int | None, audio_
         if response.status_code != httpx.codes.OK:
             response.read()
             return Outcome(faults=[f"MegaService answered {response.status_code}: {response.text}"])
-        return _follow(_events(response.iter_lines()), language, audio_dir)
+        return _follow(_events(response.iter_lines()), started, language, audio_dir)
 
 
-def _follow(events: "Iterator[tuple[str, dict[str, object]]]", language: str, audio_dir: Path) -> Outcome:
-    started = time.monotonic()
+def _follow(events: Iterator[tuple[str, dict[str, object]]], started: float, language: str, audio_dir: Path) -> Outcome:
     outcome = Outcome()
     unspoken: set[object] = set()
     ended = False

@@ -13,22 +13,11 @@ from pathlib import Path
 import pytest
 
 from launcher import signals
+from tests import processes
 from tests.doubles import fake_programs
 
 _ROOT = Path(__file__).parent.parent
 _DEADLINE_SECONDS = 30.0
-
-
-def _processes(token: str) -> dict[int, str]:
-    """The living processes that have `token` in their environment, by id: ours, and all that they started."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if token.encode() in (folder / "environ").read_bytes():
-                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (OSError, PermissionError):
-            continue
-    return found
 
 
 def _wait_until(holds: Callable[[], bool], what: str) -> None:
@@ -96,7 +85,7 @@ def launcher(tmp_path: Path) -> Iterator[Launcher]:
     fake_programs.write(tmp_path)
     launcher = Launcher(tmp_path)
     yield launcher
-    for pid in _processes(launcher.token):
+    for pid in processes.having(launcher.token):
         os.kill(pid, signal.SIGKILL)
     launcher.exit_code()
 
@@ -113,10 +102,10 @@ def test_start_prints_the_address_when_all_are_ready(launcher: Launcher) -> None
 def test_signal_ends_all_with_130(launcher: Launcher, number: int) -> None:
     launcher.start()
     launcher.wait_for("MegaTalk is at")
-    assert len(_processes(launcher.token)) == 9  # the launcher, four programs and what each of them started
+    assert len(processes.having(launcher.token)) == 9  # the launcher, four programs and what each of them started
     launcher.signal(number)
     assert launcher.exit_code() == 130
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +121,7 @@ def test_ctrl_c_while_it_starts_ends_all(launcher: Launcher, env: dict[str, str]
     launcher.wait_for(moment)
     launcher.signal(signal.SIGINT)
     assert launcher.exit_code() == 130
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
     assert "Traceback" not in launcher.output
 
 
@@ -142,7 +131,7 @@ def test_ctrl_c_at_any_moment_leaves_no_process(launcher: Launcher, milliseconds
     time.sleep(milliseconds / 1000)  # the moment is what is tested
     launcher.signal(signal.SIGINT)
     assert launcher.exit_code() == 130
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
 
 
 def test_second_ctrl_c_does_not_disturb_the_ending(launcher: Launcher) -> None:
@@ -152,7 +141,7 @@ def test_second_ctrl_c_does_not_disturb_the_ending(launcher: Launcher) -> None:
     time.sleep(0.3)  # in the middle of the grace that the stubborn one gets
     launcher.signal(signal.SIGINT)
     assert launcher.exit_code() == 130
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
 
 
 def test_killed_launcher_takes_the_programs_along(launcher: Launcher) -> None:
@@ -161,7 +150,9 @@ def test_killed_launcher_takes_the_programs_along(launcher: Launcher) -> None:
     launcher.signal(signal.SIGKILL)
     launcher.exit_code()
     # The leash holds our programs; what a program starts is on a leash of its own (pip) or, as here, is not.
-    _wait_until(lambda: set(_processes(launcher.token).values()) == {"sleep 1000 "}, "a program outlived its launcher")
+    _wait_until(
+        lambda: set(processes.having(launcher.token).values()) == {"sleep 1000 "}, "a program outlived its launcher"
+    )
 
 
 def test_program_that_ends_takes_all_down_and_is_quoted(launcher: Launcher) -> None:
@@ -169,14 +160,14 @@ def test_program_that_ends_takes_all_down_and_is_quoted(launcher: Launcher) -> N
     assert launcher.exit_code() == 1
     assert "Voice ended with exit code 3. Its last lines" in launcher.output
     assert "out of luck" in launcher.output
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
 
 
 def test_program_that_says_it_failed_stops_the_start(launcher: Launcher) -> None:
     launcher.start(FAKE_TTS="failed")
     assert launcher.exit_code() == 1
     assert "Voice cannot start: reading the model" in launcher.output
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
 
 
 def test_failed_preparation_stops_the_start(launcher: Launcher) -> None:
@@ -203,7 +194,7 @@ def test_say_prints_the_turn_and_ends(launcher: Launcher) -> None:
     assert "你好！" in launcher.output
     assert f"{launcher.folder}/audio/one.wav  1.00 s at 24000 Hz" in launcher.output
     assert "Timings: first token 1 ms; spoken by fake." in launcher.output
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
 
 
 def test_say_fails_when_the_clip_is_silent(launcher: Launcher) -> None:
@@ -217,7 +208,7 @@ def test_ctrl_c_in_mid_turn_ends_all(launcher: Launcher) -> None:
     launcher.wait_for("你好！")
     launcher.signal(signal.SIGINT)
     assert launcher.exit_code() == 130
-    assert _processes(launcher.token) == {}
+    assert processes.having(launcher.token) == {}
 
 
 def test_prepare_only_prepares(launcher: Launcher) -> None:
