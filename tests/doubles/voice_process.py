@@ -68,5 +68,5 @@ class VoiceProcess:
 
     @staticmethod
     async def _until_disconnected(request: Request) -> None:
-        while not await request.is_disconnected():  # noqa: ASYNC110 - a poll is all that the request offers
+        while not await request.is_disconnected():
             await asyncio.sleep(0.01)
