@@ -33,9 +33,9 @@ class Settings(BaseSettings):
     llm_port: int = Field(8008, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     llm_threads: int = Field(0, ge=0, le=256, description="Threads of one step; 0 leaves it to OpenVINO.")
     llm_max_model_len: int = Field(
-        4096, ge=64, le=131072, description="Tokens that a prompt and its reply may have together."
+        2048, ge=64, le=131072, description="Tokens that a prompt and its reply may have together."
     )
-    llm_cache_tokens: int = Field(16384, ge=64, description="Tokens of all conversations that the KV cache holds.")
+    llm_cache_tokens: int = Field(8192, ge=64, description="Tokens of all conversations that the KV cache holds.")
     llm_running_limit: int = Field(4, ge=1, le=64, description="Replies written at once.")
     llm_queue_limit: int = Field(8, ge=0, le=1000, description="Replies that may wait; above it a 503.")
 
