@@ -94,8 +94,8 @@ class Stack:
         return detail
 
     def _show(self, details: Mapping[str, str]) -> None:
-        told = [f"{title} ready ({seconds:.0f} s)" for title, seconds in self._ready.items()]
-        told += [f"{title} {detail}" for title, detail in details.items() if detail]
+        told = [f"{title}: {detail}" for title, detail in details.items() if detail]
+        told += [f"{title} ready ({seconds:.0f} s)" for title, seconds in self._ready.items()]
         seconds = time.monotonic() - self._began
         self._status.show(f"{seconds:3.0f} s  {' | '.join(told)}", key=tuple(told))
 

@@ -112,8 +112,8 @@ def test_signal_ends_all_with_130(launcher: Launcher, number: int) -> None:
     ("env", "moment"),
     [
         ({"FAKE_PREPARE": "slow"}, "preparing"),
-        ({"FAKE_LLM": "loading"}, "LLM reading the model"),
-        ({"FAKE_MEGASERVICE": "loading"}, "MegaService reading the model"),
+        ({"FAKE_LLM": "loading"}, "LLM: reading the model"),
+        ({"FAKE_MEGASERVICE": "loading"}, "MegaService: reading the model"),
     ],
 )
 def test_ctrl_c_while_it_starts_ends_all(launcher: Launcher, env: dict[str, str], moment: str) -> None:

@@ -32,7 +32,7 @@ _MOMENTS = [
     (_PREPARE, r"downloading [5-9]\d %", 1.0),
     (_PREPARE, r"converting", 1.0),
     (_PREPARE, r"converting", 5.0),
-    (_SAY, r"LLM (starting|model: loading)", 2.0),
+    (_SAY, r"LLM: (starting|model: loading)", 2.0),
     (_SAY, r" s  [\u4e00-\u9fff]", 0.3),
 ]
 
