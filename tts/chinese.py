@@ -44,10 +44,9 @@ def chinese_phonemes(text: str) -> str:
     return re.sub(r" +([,.!?;:])", r"\1", re.sub(r" {2,}", " ", "".join(pieces))).strip()
 
 
-def lone_syllable(text: str) -> str | None:
-    """The only Han character that will be spoken, if it is one alone."""
-    characters = re.findall(rf"[{HAN}]", spell_numbers(text))
-    return characters[0] if len(characters) == 1 else None
+def is_lone_syllable(text: str) -> bool:
+    """Only one Han character of it will be spoken."""
+    return len(re.findall(rf"[{HAN}]", spell_numbers(text))) == 1
 
 
 def read_words(han: str) -> list[list[str]]:

@@ -1,10 +1,11 @@
 """Kokoro-82M on ONNX Runtime: phonemes in, samples out. For one call at a time.
 
 The model is run in two halves. The first plans the speech in frames (what is said, its pitch, its energy) and takes a
-thirtieth of the time; the second makes the sound. Between them the silence at both ends is cut off, about a quarter of
-a short clip, and a lead-in that only sets the tone of what follows.
+thirtieth of the time; the second makes the sound. Between them the silence at both ends is cut off: about a quarter of
+a short clip that need not be computed.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,12 @@ _PITCH = "/encoder/Reshape_output_0"  # [1, 2 * frames]
 _ENERGY = "/encoder/Reshape_1_output_0"  # [1, 2 * frames]
 
 _SILENT_ENERGY = -6.0  # speech lies above, Kokoro's silence at -9
-# 25 ms each. The second half looks at the whole clip at once: with no silence at all around it the timbre changes.
+# The second half looks at the whole clip at once: with less silence around it, or less in all, the sound changes.
 _LEAD_FRAMES = 6
 _TAIL_FRAMES = 8
+_FEWEST_FRAMES = 56
+_SAMPLES_PER_FRAME = 600  # 25 ms
+_ONSET_FRAMES = 2  # a syllable's consonant begins before its first frame
 
 
 class Kokoro:
@@ -49,7 +53,7 @@ class Kokoro:
     def speak(
         self, phonemes: str, style: _Floats, speed: float, abandoning: Abandoning, *, unspoken: str = ""
     ) -> Samples:
-        """Speech with a little silence around it. `unspoken` is planned before the phonemes, but not sounded.
+        """Speech with silence around it. `unspoken` comes before the phonemes and is cut off again.
 
         Raises Abandoned as soon as that is set, in the middle of a run too.
         """
@@ -59,41 +63,56 @@ class Kokoro:
         ids = (lead_in + spoken)[:MAX_PHONEMES]
         row = style[len(ids) - 1][None]
         try:
-            durations, content, pitch, energy = self._planner.run(
-                [_DURATIONS, _CONTENT, _PITCH, _ENERGY],
-                {
-                    "tokens": np.array([[0, *ids, 0]], dtype=np.int64),
-                    "style": row,
-                    "speed": np.array([speed], dtype=np.float32),
-                },
-                abandoning.run_options,
-            )
-            first = int(durations.ravel()[: 1 + len(lead_in)].sum()) if lead_in else 0
-            start, end = _spoken_frames(energy[0], first)
-            samples: Samples = self._sounder.run(
-                ["audio"],
-                {
-                    _CONTENT: content[:, :, start:end],
-                    _PITCH: pitch[:, 2 * start : 2 * end],
-                    _ENERGY: energy[:, 2 * start : 2 * end],
-                    "style": row,
-                },
-                abandoning.run_options,
-            )[0]
+            plan = self._plan(ids, row, speed, abandoning)
+            start, end = _sounded_frames(plan.energy[0])
+            samples = self._sound(plan, row, start, end, abandoning)
         except Exception as exc:  # see above
             if abandoning.is_set():
                 raise Abandoned from exc
             raise
+        if lead_in:
+            first = int(plan.durations.ravel()[: 1 + len(lead_in)].sum()) - _ONSET_FRAMES
+            return samples[max(first - start, 0) * _SAMPLES_PER_FRAME :]
+        return samples
+
+    def _plan(self, ids: list[int], row: _Floats, speed: float, abandoning: Abandoning) -> "_Plan":
+        inputs = {
+            "tokens": np.array([[0, *ids, 0]], dtype=np.int64),
+            "style": row,
+            "speed": np.array([speed], dtype=np.float32),
+        }
+        return _Plan(*self._planner.run([_DURATIONS, _CONTENT, _PITCH, _ENERGY], inputs, abandoning.run_options))
+
+    def _sound(self, plan: "_Plan", row: _Floats, start: int, end: int, abandoning: Abandoning) -> Samples:
+        inputs = {
+            _CONTENT: plan.content[:, :, start:end],
+            _PITCH: plan.pitch[:, 2 * start : 2 * end],
+            _ENERGY: plan.energy[:, 2 * start : 2 * end],
+            "style": row,
+        }
+        samples: Samples = self._sounder.run(["audio"], inputs, abandoning.run_options)[0]
         return samples
 
 
-def _spoken_frames(energy: _Floats, first: int) -> tuple[int, int]:
-    """From which frame to which there is speech, not before `first`, with a lead and a tail of silence."""
-    audible = np.flatnonzero(energy[2 * first :] > _SILENT_ENERGY) // 2 + first
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What lies at the border; see the names of the tensors."""
+
+    durations: _Floats
+    content: _Floats
+    pitch: _Floats
+    energy: _Floats
+
+
+def _sounded_frames(energy: _Floats) -> tuple[int, int]:
+    """From which frame to which there is speech, with some silence around it."""
     frames = len(energy) // 2
+    audible = np.flatnonzero(energy > _SILENT_ENERGY) // 2
     if not len(audible):
-        return first, frames
-    return max(int(audible[0]) - _LEAD_FRAMES, first), min(int(audible[-1]) + 1 + _TAIL_FRAMES, frames)
+        return 0, frames
+    start, end = int(audible[0]) - _LEAD_FRAMES, int(audible[-1]) + 1 + _TAIL_FRAMES
+    lacking = max(_FEWEST_FRAMES - (end - start), 0)
+    return max(start - lacking // 2, 0), min(end + lacking - lacking // 2, frames)
 
 
 def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:

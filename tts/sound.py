@@ -12,9 +12,8 @@ Samples = NDArray[np.float32]
 SAMPLE_RATE_HZ = 24_000
 _FRAME_SECONDS = 0.01
 _AUDIBLE = 0.01  # peak of a frame that is part of speech; Kokoro's pauses lie below 0.002
-_LEAD_SECONDS = 0.05
-_TAIL_SECONDS = 0.15  # clips are played one after another: this is a sentence's breath
-_GAP_SECONDS = 0.08  # between runs and pieces, beside their own lead and tail
+_LEAD_SECONDS = 0.04
+_TAIL_SECONDS = 0.06
 _TARGET_RMS = 0.1  # -20 dBFS over the speech frames
 _PEAK_LIMIT = 0.89  # -1 dBFS
 
@@ -40,10 +39,10 @@ def level(samples: Samples) -> Samples:
     return samples * np.float32(min(gain, _PEAK_LIMIT / float(np.abs(samples).max())))
 
 
-def join(parts: Sequence[Samples]) -> Samples:
-    gap = np.zeros(int(_GAP_SECONDS * SAMPLE_RATE_HZ), dtype=np.float32)
-    spaced = [piece for part in parts for piece in (gap, part)][1:]
-    return np.concatenate(spaced) if spaced else gap[:0]
+def join(parts: Sequence[tuple[Samples, float]]) -> Samples:
+    """All of them, each with so many seconds of silence after it."""
+    spaced = [half for part, pause in parts for half in (part, np.zeros(int(pause * SAMPLE_RATE_HZ), dtype=np.float32))]
+    return np.concatenate(spaced) if spaced else np.zeros(0, dtype=np.float32)
 
 
 def pcm16(samples: Samples) -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts.abandoning import Abandoning
-from tts.chinese import chinese_phonemes, lone_syllable
+from tts.chinese import chinese_phonemes, is_lone_syllable
 from tts.english import english_phonemes
 from tts.errors import NothingToSay
 from tts.runs import Language, Run, has_speech, part_languages, part_pieces
@@ -15,9 +15,12 @@ from tts.sound import Samples, join, level, trim
 from tts.voice import VOICES, Voice
 
 _LEAD_IN = chinese_phonemes("我说的是，") + " "
-_PARTICLES = frozenset("吗呢吧啊呀嘛啦哦的了")
-_PARTICLE_LEAD_IN = chinese_phonemes("是")  # no pause: a particle leans on the word before it
-_LONE_SPEED = 0.7
+_LONE_SPEED = 0.8
+
+# Silence after a piece, by the mark that it ends with; within a sentence the languages follow each other closely.
+_SENTENCE_PAUSE_SECONDS = 0.3
+_CLAUSE_PAUSE_SECONDS = 0.15
+_LAST_PAUSE_SECONDS = 0.1  # clips are played one after another: this is the breath between
 
 
 class AcousticModel(Protocol):
@@ -37,15 +40,15 @@ class Synthesiser:
 
     def speak(self, text: str, voice: Voice, speed: float, abandoning: Abandoning) -> Samples:
         """Raises NothingToSay, and Abandoned soon after that is set."""
-        parts = [
-            level(trim(self._speak_piece(piece, voice, speed, abandoning)))
+        pieces = [
+            piece
             for run in part_languages(text, otherwise=voice.language)
-            if has_speech(run.text)
             for piece in part_pieces(run)
             if has_speech(piece.text)
         ]
-        samples = join([part for part in parts if len(part)])
-        if not len(samples):
+        parts = [(level(trim(self._speak_piece(piece, voice, speed, abandoning))), _pause(piece)) for piece in pieces]
+        samples = join([*parts[:-1], *((last, _LAST_PAUSE_SECONDS) for last, _ in parts[-1:])])
+        if not any(len(part) for part, _ in parts):
             raise NothingToSay
         return samples
 
@@ -59,8 +62,14 @@ class Synthesiser:
         if piece.language is Language.EN:
             return self._model.speak(english_phonemes(piece.text), style, speed, abandoning)
         phonemes = chinese_phonemes(piece.text)
-        if syllable := lone_syllable(piece.text):
-            # By itself it would come out drawn, and with hardly any tone; behind a lead-in it has one, but is hurried.
-            unspoken = _PARTICLE_LEAD_IN if syllable in _PARTICLES else _LEAD_IN
-            return self._model.speak(phonemes, style, speed * _LONE_SPEED, abandoning, unspoken=unspoken)
+        if is_lone_syllable(piece.text):
+            # By itself it comes out drawn, with hardly a tone; behind a lead-in it has its tone, but is hurried.
+            return self._model.speak(phonemes, style, speed * _LONE_SPEED, abandoning, unspoken=_LEAD_IN)
         return self._model.speak(phonemes, style, speed, abandoning)
+
+
+def _pause(piece: Run) -> float:
+    mark = piece.text.rstrip(" \n”’」』）)\"'")[-1:]
+    if mark in "。！？.!?…":
+        return _SENTENCE_PAUSE_SECONDS
+    return _CLAUSE_PAUSE_SECONDS if mark in "，、；：,;:—" else 0.0
