@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 Decode = Callable[[Sequence[int]], str]
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
-_LONGEST_CHARACTER_TOKENS = 8  # with more tokens than this the mark is the model's own text
+_MOST_HELD_TOKENS = 16  # more of them in a row are no half character but marks that the model writes
 
 
 class TextStream:
@@ -20,10 +20,8 @@ class TextStream:
 
     def push(self, token_ids: Sequence[int]) -> str:
         self._pending_ids += token_ids
-        text = self._decode(self._pending_ids)
-        if text.endswith(_BROKEN) and len(self._pending_ids) <= _LONGEST_CHARACTER_TOKENS:
-            return ""
-        self._pending_ids.clear()
+        ready, text = self._whole_characters()
+        del self._pending_ids[:ready]
         return self._release(text)
 
     def flush(self) -> str:
@@ -33,6 +31,16 @@ class TextStream:
         released = self._release(text)
         held, self._held = self._held, ""
         return released + ("" if self.stopped else held)
+
+    def _whole_characters(self) -> tuple[int, str]:
+        """How many of the pending tokens end in a whole character, and their text."""
+        pending = self._pending_ids
+        for held in range(min(len(pending), _MOST_HELD_TOKENS) + 1):
+            ready = len(pending) - held
+            text = self._decode(pending[:ready]) if ready else ""
+            if not text.endswith(_BROKEN):
+                return ready, text
+        return len(pending), self._decode(pending)
 
     def _release(self, text: str) -> str:
         if self.stopped:
