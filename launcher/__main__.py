@@ -9,24 +9,23 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from launcher import arguments, plan
+from launcher import arguments, plan, signals
 from launcher.children import Children
 from launcher.plan import Plan
 from launcher.say import run_turn
-from launcher.signals import EXIT_CODE, Interrupts
 from launcher.stack import Program, Stack, StackFailed
 from launcher.terminal import say
 
 
 def main(argv: Sequence[str], root: Path) -> int:
     """`root` is the repository; the exit code."""
-    interrupts = Interrupts()
+    interrupts = signals.Interrupts()
     children = Children(interrupts)
     try:
         interrupts.install()
         return _run(arguments.parse(argv), children, root)
     except KeyboardInterrupt:
-        return EXIT_CODE
+        return signals.EXIT_CODE
     except (StackFailed, plan.BadSetting) as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
@@ -71,7 +70,8 @@ def _prepare(planned: Plan, children: Children, root: Path) -> dict[str, str]:
     code, told = children.run("LLM", _python("llm.prepare"), env=planned.env, cwd=root)
     if code:
         raise StackFailed("The LLM could not be prepared; what to do stands above.")
-    return {"LLM_MODEL_ID": json.loads(told)["model_id"]} | planned.env
+    model = {"LLM_MODEL_ID": json.loads(told)["model_id"], "MEGATALK_MODEL_NOTE": "small offline model"}
+    return planned.env | model  # the embedded server answers to its true name only
 
 
 def _programs(planned: Plan) -> Iterator[Program]:
@@ -101,4 +101,4 @@ def _python(*module: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], Path.cwd()))
+    signals.leave_with(main(sys.argv[1:], Path.cwd()))

@@ -1,9 +1,12 @@
 """Ctrl-C, SIGTERM and SIGHUP as one exception, held back while a child is being born."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_CODE = 130
@@ -52,3 +55,13 @@ class Interrupts:
 def block() -> None:
     """Keep the signals waiting, over an exec too, until `install` takes them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+def leave_with(exit_code: int) -> NoReturn:
+    """End this process with that code for certain.
+
+    Python remembers a KeyboardInterrupt that passed through an `exec` (half of all imports) and would die by SIGINT.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
