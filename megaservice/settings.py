@@ -23,6 +23,7 @@ SHARED_NAMES = frozenset(
         "MEGASERVICE_URL",
         "MEGATALK_CACHE",
         "MEGATALK_PORT",
+        "MEGATALK_MODEL_NOTE",
         "EMBEDDED_MODEL_PATH",
         "EMBEDDED_MODEL_ID",
         "EMBEDDED_DEVICE",

@@ -1,5 +1,6 @@
 """The page. It keeps turn ids and what the learner wrote; the browser streams and speaks the replies (component/)."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,8 @@ language = bar()
 with st.container(key="pages"):
     turns_component()(
         key="book",
-        data={name: st.session_state[name] for name in ("conversation", "turns", "notice")},
+        data={name: st.session_state[name] for name in ("conversation", "turns", "notice")}
+        | {"modelNote": os.environ.get("MEGATALK_MODEL_NOTE", "")},
         on_again_change=send_again,
     )
 if st.session_state.conversation is None:

@@ -60,6 +60,7 @@ def test_message_becomes_a_turn_with_the_chosen_level(page: AppTest, double: Dou
         "conversation": page.session_state.conversation,
         "turns": page.session_state.turns,
         "notice": None,
+        "modelNote": "",
     }
 
 

@@ -58,8 +58,9 @@ class Book {
   }
 
   // Streamlit hands over a place in the page and the turns it knows, and does so again after each change.
-  show(place, { conversation, turns, notice }, send) {
+  show(place, { conversation, turns, notice, modelNote }, send) {
     this.send = send;
+    this.modelNote = modelNote;
     if (this.place !== place) this.open(place);
     if (notice) this.watchHealth();
     if (conversation !== this.conversation) this.turnOver(conversation);
@@ -204,8 +205,7 @@ class Book {
   }
 
   showModel(model) {
-    const isEmbedded = /\bembedded\)?$/.test(model);
-    this.model.textContent = isEmbedded ? "small offline model" : model.split("/").at(-1);
+    this.model.textContent = [model.split("/").at(-1), this.modelNote].filter(Boolean).join(" · ");
     this.model.title = model;
   }
 
@@ -222,7 +222,7 @@ class Book {
     this.status.textContent = STATUS[status];
     this.status.dataset.status = status;
     this.status.title = [megaservice.llm?.detail, megaservice.tts?.detail].filter(Boolean).join(" · ");
-    if (megaservice.llm?.model) this.showModel(megaservice.llm.model + (megaservice.llm.embedded ? " (embedded)" : ""));
+    if (megaservice.llm?.model) this.showModel(megaservice.llm.model);
     if (status !== "ready") this.healthTimer = setTimeout(() => this.watchHealth(), HEALTH_SECONDS * 1000);
     return status;
   }

@@ -41,7 +41,7 @@ def running_page(megaservice_url: str, log: Path) -> Iterator[str]:
     """MegaTalk as it is started by hand, over the given MegaService; gives the page's address."""
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "megatalk/asgi.py", "--server.address", "127.0.0.1"]
-    environment = os.environ | {"MEGASERVICE_URL": megaservice_url}
+    environment = os.environ | {"MEGASERVICE_URL": megaservice_url, "MEGATALK_MODEL_NOTE": "small offline model"}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--server.port", str(port)], cwd=ROOT, env=environment, stdout=output, stderr=output

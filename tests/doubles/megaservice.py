@@ -58,7 +58,7 @@ class DoubleMegaService:
 
     delta_seconds: float = 0.01
     clip_seconds: float = 0.3
-    model: str = "qwen2.5-coder-1.5b-instruct-int4 (embedded)"
+    model: str = "Qwen/Qwen2.5-Coder-1.5B-Instruct"
     is_ready: bool = True
     requests: list[dict[str, object]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
