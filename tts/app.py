@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from tts.desk import Desk, Loader, Status
@@ -26,7 +28,16 @@ def create_app(settings: Settings, loader: Loader) -> FastAPI:
     app.include_router(gpt_sovits.router)
     app.include_router(openai_api.router)
     app.add_api_route("/health", health)
+    app.add_exception_handler(RequestValidationError, invalid_body)
     return app
+
+
+async def invalid_body(request: Request, exc: Exception) -> Response:
+    """Each contract's own form; GPT-SoVITS is a FastAPI program and leaves it to that."""
+    assert isinstance(exc, RequestValidationError)
+    if request.url.path.startswith("/v1/"):
+        return openai_api.invalid_body(exc.errors())
+    return await request_validation_exception_handler(request, exc)
 
 
 async def health(request: Request) -> JSONResponse:

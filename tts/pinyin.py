@@ -72,6 +72,7 @@ _WHOLE = {
     "ng": "ŋ*",
     "hm": "hm*",
     "hng": "hŋ*",
+    "wong": "ʊ*ŋ",
 }
 _TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 # Before the r of erhua these endings fall away: 玩儿 wanr, 一会儿 huir, 电影儿 yingr.

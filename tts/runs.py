@@ -24,8 +24,8 @@ _LATIN = r"A-Za-z\u00c0-\u024f\uff21-\uff3a\uff41-\uff5a"
 _SPEAKABLE = re.compile(rf"[{HAN}{_LATIN}0-9\uff10-\uff19]")
 _LETTERS = re.compile(rf"(?P<zh>[{HAN}])|(?P<en>[{_LATIN}])")
 _SENTENCE_ENDS = re.compile(r"(?<=[。！？!?…\n])[”’」』）)\"]*|(?<=[.])\s+")
-_CLAUSE_ENDS = re.compile(r"(?<=[，、；：,;:—])\s*")
-_LONGEST_PIECE = {Language.ZH: 60, Language.EN: 200}  # characters: some 300 phonemes, of the 510 that Kokoro takes
+_CLAUSE_ENDS = re.compile(r"(?<=[，、；：,;:—])(?!\d)\s*")
+_LONGEST_PIECE = {Language.ZH: 60, Language.EN: 200}  # characters; mostly some 300 of the 510 phonemes Kokoro takes
 
 
 def has_speech(text: str) -> bool:
@@ -51,9 +51,9 @@ def part_languages(text: str, otherwise: Language) -> list[Run]:
     return [run for run in runs if run.text]
 
 
-def part_pieces(run: Run) -> Iterator[Run]:
-    """The run in pieces that Kokoro can take: cut at sentence ends, then clauses, then words, then anywhere."""
-    longest = _LONGEST_PIECE[run.language]
+def part_pieces(run: Run, longest: int | None = None) -> Iterator[Run]:
+    """Pieces of at most `longest` characters: cut at sentence ends, then at clauses, then at words, then anywhere."""
+    longest = longest or _LONGEST_PIECE[run.language]
     piece = ""
     for atom in _atoms(run.text, longest):
         if piece and len(piece) + len(atom) > longest:

@@ -1,6 +1,6 @@
 """From text to samples: parted by language and length, each piece spoken, trimmed, levelled and joined."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +10,10 @@ from tts.abandoning import Abandoning
 from tts.chinese import chinese_phonemes, is_lone_syllable
 from tts.english import english_phonemes
 from tts.errors import NothingToSay
+from tts.kokoro import MAX_PHONEMES
 from tts.runs import Language, Run, has_speech, part_languages, part_pieces
 from tts.sound import Samples, join, level, trim
+from tts.vocabulary import token_ids
 from tts.voice import VOICES, Voice
 
 _LEAD_IN = chinese_phonemes("我说的是，") + " "
@@ -40,17 +42,12 @@ class Synthesiser:
 
     def speak(self, text: str, voice: Voice, speed: float, abandoning: Abandoning) -> Samples:
         """Raises NothingToSay, and Abandoned soon after that is set."""
-        pieces = [
-            piece
-            for run in part_languages(text, otherwise=voice.language)
-            for piece in part_pieces(run)
-            if has_speech(piece.text)
-        ]
+        runs = part_languages(text, otherwise=voice.language)
+        pieces = [piece for run in runs for part in part_pieces(run) for piece in _sized(part)]
         parts = [(level(trim(self._speak_piece(piece, voice, speed, abandoning))), _pause(piece)) for piece in pieces]
-        samples = join([*parts[:-1], *((last, _LAST_PAUSE_SECONDS) for last, _ in parts[-1:])])
         if not any(len(part) for part, _ in parts):
             raise NothingToSay
-        return samples
+        return join([*parts[:-1], (parts[-1][0], _LAST_PAUSE_SECONDS)])
 
     def warm_up(self) -> None:
         """The first call of each language pays for word lists and buffers: let it be this one."""
@@ -58,14 +55,26 @@ class Synthesiser:
 
     def _speak_piece(self, piece: Run, voice: Voice, speed: float, abandoning: Abandoning) -> Samples:
         speaker = voice if voice.language is piece.language else VOICES[voice.partner]
-        style = self._styles[speaker.id]
-        if piece.language is Language.EN:
-            return self._model.speak(english_phonemes(piece.text), style, speed, abandoning)
-        phonemes = chinese_phonemes(piece.text)
-        if is_lone_syllable(piece.text):
+        style, phonemes = self._styles[speaker.id], _phonemes(piece)
+        if piece.language is Language.ZH and is_lone_syllable(piece.text):
             # By itself it comes out drawn, with hardly a tone; behind a lead-in it has its tone, but is hurried.
             return self._model.speak(phonemes, style, speed * _LONE_SPEED, abandoning, unspoken=_LEAD_IN)
         return self._model.speak(phonemes, style, speed, abandoning)
+
+
+def _sized(piece: Run) -> Iterator[Run]:
+    """The piece, in as many parts as it takes for Kokoro to have room for each (numbers are long when read out)."""
+    if not has_speech(piece.text):
+        return
+    if len(piece.text) == 1 or len(token_ids(_phonemes(piece))) <= MAX_PHONEMES:
+        yield piece
+        return
+    for half in part_pieces(piece, len(piece.text) // 2):
+        yield from _sized(half)
+
+
+def _phonemes(piece: Run) -> str:
+    return chinese_phonemes(piece.text) if piece.language is Language.ZH else english_phonemes(piece.text)
 
 
 def _pause(piece: Run) -> float:

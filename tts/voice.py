@@ -57,9 +57,9 @@ def find_voice(name: str) -> Voice:
     return VOICES[name]
 
 
-def load_style(voice: Voice) -> NDArray[np.float32]:
+def load_style(voice: Voice, *, folder: Path = _FOLDER) -> NDArray[np.float32]:
     """The style vectors by phoneme count. Raises VoiceServerError where the file is not the one we know."""
-    content = (_FOLDER / f"{voice.id}.bin").read_bytes()
+    content = (folder / f"{voice.id}.bin").read_bytes()
     if hashlib.sha256(content).hexdigest() != voice.sha256:
         raise VoiceServerError(f"tts/voices/{voice.id}.bin is not the file that belongs here; restore it from git.")
     return np.frombuffer(content, dtype="<f4").reshape(STYLE_ROWS, STYLE_WIDTH)

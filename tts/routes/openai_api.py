@@ -1,11 +1,13 @@
 """`/v1/audio/speech`, `/v1/audio/voices` and `/v1/models` as clients of OpenAI's speech API expect them."""
 
+from collections.abc import Mapping, Sequence
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from tts.desk import Order
-from tts.errors import Abandoned, Busy, NotReady, VoiceServerError
+from tts.errors import Abandoned, Busy, NotReady, UnknownVoice, VoiceServerError
 from tts.routes.answers import RETRY_AFTER, audio_answer, spoken
 from tts.runs import Language, part_languages
 from tts.voice import DEFAULT_VOICE, VOICES, Voice, find_voice
@@ -35,12 +37,14 @@ async def speech(request: Request, wanted: SpeechRequest) -> Response:
     try:
         voice = find_voice(wanted.voice) if wanted.voice else _voice_for(wanted.input)
         pcm = await spoken(request, Order(wanted.input, voice, wanted.speed))
+    except UnknownVoice as exc:
+        return error(400, exc.message, "voice")
     except (Busy, NotReady) as exc:
         return error(503, exc.message, headers=RETRY_AFTER)
     except Abandoned:
         return Response(status_code=499)
     except VoiceServerError as exc:
-        return error(400, exc.message)
+        return error(400, exc.message, "input")
     return audio_answer(pcm, as_wav=wanted.response_format == "wav", raw_type="audio/pcm")
 
 
@@ -67,5 +71,14 @@ def error(status: int, message: str, param: str | None = None, headers: dict[str
     )
 
 
+def invalid_body(faults: Sequence[Mapping[str, object]]) -> JSONResponse:
+    """What FastAPI finds wrong with a body, as OpenAI would say it."""
+    fault = faults[0]
+    location = fault.get("loc")
+    param = str(location[-1]) if isinstance(location, tuple) and location else None
+    return error(400, f"{param}: {fault.get('msg')}", param)
+
+
 def _voice_for(text: str) -> Voice:
-    return DEFAULT_VOICE[part_languages(text, otherwise=Language.ZH)[0].language if text else Language.ZH]
+    runs = part_languages(text, otherwise=Language.ZH)
+    return DEFAULT_VOICE[runs[0].language if runs else Language.ZH]
