@@ -43,5 +43,10 @@ async def invalid_body(request: Request, exc: Exception) -> Response:
 async def health(request: Request) -> JSONResponse:
     """200 once the voice can speak; until then 503 and what it is doing, or why it never will."""
     desk: Desk = request.app.state.desk
-    told = {"status": desk.status.value, "detail": desk.detail, "model": openai_api.MODEL_ID}
+    told = {
+        "status": desk.status.value,
+        "detail": desk.detail,
+        "model": openai_api.MODEL_ID,
+        "orders": desk.orders,
+    }
     return JSONResponse(told, 200 if desk.status is Status.READY else 503)

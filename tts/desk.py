@@ -51,6 +51,11 @@ class Desk:
         self.status = Status.LOADING
         self.detail = "The voice is starting."
 
+    @property
+    def orders(self) -> int:
+        """Being spoken and waiting."""
+        return self._orders
+
     def open(self) -> None:
         # A daemon: a download that hangs must not keep the process from ending.
         threading.Thread(target=self._prepare, name="voice-loader", daemon=True).start()
