@@ -20,7 +20,7 @@ class Sampling:
     top_p: float = 0.8
     top_k: int = 20
     min_p: float = 0.0
-    repetition_penalty: float = 1.1
+    repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int = 0

@@ -49,7 +49,7 @@ class ResponseFormat(_Wire):
 
 
 class ChatRequest(_Wire):
-    """What is left out is as Qwen2.5's own generation settings have it."""
+    """What is left out is as in Qwen2.5's own generation settings, but for the repetition penalty."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
     model: str | None = None
@@ -59,7 +59,8 @@ class ChatRequest(_Wire):
     top_p: float = Field(0.8, gt=0, le=1)
     top_k: int = Field(20, ge=-1)
     min_p: float = Field(0, ge=0, le=1)
-    repetition_penalty: float = Field(1.1, gt=0, le=2)
+    # Off: it counts the words of the prompt too, and so drives replies away from the few words of a low level.
+    repetition_penalty: float = Field(1, gt=0, le=2)
     presence_penalty: float = Field(0, ge=-2, le=2)
     frequency_penalty: float = Field(0, ge=-2, le=2)
     seed: int | None = Field(None, ge=0)
