@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from megaservice.audio.store import ClipStore
-from megaservice.errors import AllEnginesFailed, LLMProtocolError, LLMRejected, MegaserviceError
+from megaservice.errors import AllEnginesFailed, LLMProtocolError, LLMRejected, MegaserviceError, TooLarge
 from megaservice.models import (
     ChatEvent,
     ClipFailed,
@@ -34,8 +34,7 @@ from megaservice.text.transcript import Transcriber
 log = logging.getLogger(__name__)
 
 _QUEUE_LENGTH = 64  # bounds what a stage may be ahead of the next; a reply's sentences seldom fill it
-_PROMPT_TRIES = 4
-_PROMPT_SHRINK = 0.6  # where the server counts more tokens than we do
+_PROMPT_SHARES = (1.0, 0.6, 0.3, 0.0)  # of the LLM's context, as long as the server says that it is too much
 
 
 async def run_turn(
@@ -142,18 +141,20 @@ class _Run:
 
     async def _stream_reply(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         """The LLM's answer to a prompt that fits: where the server counts more tokens than we do, a shorter one."""
-        budget = await self._chat.context_tokens() - self._max_tokens
-        for tries_left in reversed(range(_PROMPT_TRIES)):
-            prompt = build_prompt(self._turn, budget)
+        room = await self._chat.context_tokens() - self._max_tokens
+        shortest = build_prompt(self._turn, 0)
+        for share in _PROMPT_SHARES:
+            prompt = build_prompt(self._turn, int(room * share))
             try:
                 async with aclosing(self._chat.stream(prompt, max_tokens=self._max_tokens)) as reply:
                     async for piece in reply:
                         yield piece
                 return
             except LLMRejected as exc:
-                if exc.code != "llm_prompt_too_long" or not tries_left:
+                if exc.code != "llm_prompt_too_long":
                     raise
-                budget = int(budget * _PROMPT_SHRINK)
+                if prompt == shortest:
+                    raise TooLarge("The message is too long for the LLM's context; write a shorter one.") from exc
 
     async def _announce(self, sentence: Sentence, *, may_be_spoken: bool = True) -> None:
         transcript = self._transcriber.push(sentence.text)

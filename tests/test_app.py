@@ -209,6 +209,12 @@ async def test_sixty_turns_always_fit_the_context(tmp_path: Path) -> None:
     assert chats[-1].messages[-1]["content"] == "第59天，我和妈妈去商店买了很多东西。"
 
 
+async def test_a_message_too_long_for_the_context_is_told(tmp_path: Path) -> None:
+    async with VLLM(max_model_len=700) as llm, running(tmp_path, llm) as client:
+        response = await client.post("/chat", json=HELLO | {"message": "好" * 700, "history": [], "speak": False})
+    assert (response.status_code, response.json()["code"]) == (413, "message_too_long")
+
+
 async def test_a_conversation_remembers_and_history_stands_for_it(tmp_path: Path) -> None:
     async with VLLM([Script("一。"), Script("二。"), Script("三。")]) as llm, running(tmp_path, llm) as client:
         first = (await client.post("/chat", json=HELLO | {"speak": False})).json()

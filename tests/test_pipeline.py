@@ -214,11 +214,12 @@ async def test_a_prompt_that_the_server_finds_too_long_is_shortened(tmp_path: Pa
     assert first[-1] == second[-1] == Message(Role.USER, "你好！")
 
 
-async def test_a_prompt_that_never_fits_is_told(tmp_path: Path) -> None:
+async def test_a_message_that_never_fits_is_told(tmp_path: Path) -> None:
     chat = FakeChat([LLMRejected("too long", code="llm_prompt_too_long")])
     events = await events_of(chat, FakeSpeech(), tmp_path)
-    assert events == [TurnFailed(Problem("llm", "llm_prompt_too_long", "too long"), False, "", (), Timings())]
-    assert len(chat.prompts) == 4
+    told = "The message is too long for the LLM's context; write a shorter one."
+    assert events == [TurnFailed(Problem("llm", "message_too_long", told), False, "", (), Timings())]
+    assert len(chat.prompts) == 1
 
 
 async def test_an_error_of_our_own_ends_the_turn(tmp_path: Path) -> None:
