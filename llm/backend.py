@@ -22,7 +22,7 @@ class Sampling:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
+    frequency_penalty: float = 0.2
     seed: int = 0
     regex: str | None = None
 

@@ -49,7 +49,7 @@ class ResponseFormat(_Wire):
 
 
 class ChatRequest(_Wire):
-    """What is left out is as in Qwen2.5's own generation settings, but for the repetition penalty."""
+    """What is left out is as in Qwen2.5's own generation settings, but for its repetition penalty."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
     model: str | None = None
@@ -62,7 +62,7 @@ class ChatRequest(_Wire):
     # Off: it counts the words of the prompt too, and so drives replies away from the few words of a low level.
     repetition_penalty: float = Field(1, gt=0, le=2)
     presence_penalty: float = Field(0, ge=-2, le=2)
-    frequency_penalty: float = Field(0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.2, ge=-2, le=2)  # ends the loops that small models fall into
     seed: int | None = Field(None, ge=0)
     stop: str | list[str] = []
     n: int = Field(1, ge=1, le=8)
