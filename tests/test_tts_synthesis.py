@@ -86,7 +86,7 @@ def test_a_model_that_stays_silent_is_not_taken_for_speech() -> None:
 
 def test_sentences_have_a_pause_between_and_languages_have_none() -> None:
     long_sentence = "今天天气很好，我们一起去公园散步，然后去吃饭，吃了饭就回家。"
-    assert speak(HummingModel(), long_sentence * 3) == pytest.approx(0.5 + 0.3 + 0.5 + 0.1)
+    assert speak(HummingModel(), long_sentence * 2) == pytest.approx(0.5 + 0.3 + 0.5 + 0.1)
     assert speak(HummingModel(), "我用iPhone") == pytest.approx(0.5 + 0.5 + 0.1)
 
 

@@ -34,9 +34,8 @@ def test_runs_and_pieces_lose_nothing(text: str) -> None:
 
 
 def test_pieces_end_where_sentences_do() -> None:
-    sentence = "今天天气很好，我们一起去公园散步，然后去吃饭。"
-    pieces = list(part_pieces(Run(ZH, sentence * 4)))
-    assert pieces == [Run(ZH, sentence * 2)] * 2
+    sentence = "今天天气很好，我们一起去公园。"
+    assert list(part_pieces(Run(ZH, sentence * 5), 45)) == [Run(ZH, sentence * 3), Run(ZH, sentence * 2)]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _SPEAKABLE = re.compile(rf"[{HAN}{_LATIN}0-9\uff10-\uff19]")
 _LETTERS = re.compile(rf"(?P<zh>[{HAN}])|(?P<en>[{_LATIN}])")
 _SENTENCE_ENDS = re.compile(r"(?<=[。！？!?…\n])[”’」』）)\"]*|(?<=[.])\s+")
 _CLAUSE_ENDS = re.compile(r"(?<=[，、；：,;:—])(?!\d)\s*")
-_LONGEST_PIECE = {Language.ZH: 60, Language.EN: 200}  # characters; mostly some 300 of the 510 phonemes Kokoro takes
+_LONGEST_PIECE = {Language.ZH: 45, Language.EN: 150}  # characters, some ten seconds; Kokoro is at its best below that
 
 
 def has_speech(text: str) -> bool:

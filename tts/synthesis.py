@@ -16,6 +16,7 @@ from tts.sound import Samples, join, level, trim
 from tts.vocabulary import token_ids
 from tts.voice import VOICES, Voice
 
+_WARM_UP = ("Hello!", "今天天气很好，我们一起去公园散步，然后回家吃饭，看电影，听音乐，学习汉语，好不好？")
 _LEAD_IN = chinese_phonemes("我说的是，") + " "
 _LONE_SPEED = 0.8
 
@@ -50,8 +51,9 @@ class Synthesiser:
         return join([*parts[:-1], (parts[-1][0], _LAST_PAUSE_SECONDS)])
 
     def warm_up(self) -> None:
-        """The first call of each language pays for word lists and buffers: let it be this one."""
-        self.speak("你好！Hello!", VOICES["zf_xiaoxiao"], 1.0, Abandoning())
+        """Loads the word lists and lets the buffers grow to what a long sentence needs, before anybody waits."""
+        for text in _WARM_UP:
+            self.speak(text, VOICES["zf_xiaoxiao"], 1.0, Abandoning())
 
     def _speak_piece(self, piece: Run, voice: Voice, speed: float, abandoning: Abandoning) -> Samples:
         speaker = voice if voice.language is piece.language else VOICES[voice.partner]
