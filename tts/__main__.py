@@ -21,7 +21,14 @@ def main() -> int:
             print(f"{name}: {fault['msg']}, got {fault['input']!r}", file=sys.stderr)  # noqa: T201
         return 2
     app = create_app(settings, loader(settings))
-    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,  # speech that is under way is given up
+    )
     return 0
 
 
