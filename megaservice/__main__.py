@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Awaitable, Callable
+from socket import socket
 
 import uvicorn
 
@@ -10,7 +12,7 @@ from megaservice.app import create_app
 from megaservice.errors import SettingsError
 from megaservice.settings import load
 
-_SHUTDOWN_SECONDS = 5  # running streams get this long to end
+_SHUTDOWN_SECONDS = 3  # running streams get this long to end
 
 
 def main() -> int:
@@ -32,14 +34,28 @@ def main() -> int:
     log = logging.getLogger("megaservice")
     for warning in warnings:
         log.warning(warning)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.MEGASERVICE_HOST,
         port=settings.MEGASERVICE_PORT,
         log_config=None,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    return 0
+    server = Server(config, app.state.end_turns)
+    server.run()
+    return 0 if server.started else 1
+
+
+class Server(uvicorn.Server):
+    """Ends the turns before it waits for the streams that follow them."""
+
+    def __init__(self, config: uvicorn.Config, end_turns: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._end_turns = end_turns
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        await self._end_turns()
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__":

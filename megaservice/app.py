@@ -30,7 +30,7 @@ from megaservice.warmup import warm_up
 
 log = logging.getLogger(__name__)
 
-_BODY_BYTES = 1_048_576  # a history of 200 messages at the length limit stays below
+_BODY_BYTES = 1_048_576  # some 340,000 Chinese characters
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -38,7 +38,11 @@ def create_app(settings: Settings) -> FastAPI:
     voices = load_voices(settings.TTS_VOICES_FILE)
     default_voices = {Language.ZH: settings.TTS_VOICE_ZH, Language.EN: settings.TTS_VOICE_EN}
     _check_defaults(default_voices, set(voices))
-    payload_log = PayloadLog(enabled=settings.LOG_PAYLOADS, text_characters=settings.LOG_PAYLOAD_CHARACTERS)
+    payload_log = PayloadLog(
+        enabled=settings.LOG_PAYLOADS,
+        text_characters=settings.LOG_PAYLOAD_CHARACTERS,
+        secrets=(settings.LLM_API_KEY.get_secret_value(), settings.TTS_API_KEY.get_secret_value()),
+    )
     chat = ChatClient.from_settings(settings, payload_log)
     speech = build_chain(settings, payload_log)
     clips = ClipStore(
@@ -53,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         kept=settings.MEGASERVICE_TURNS_KEPT,
         max_running=settings.MEGASERVICE_MAX_RUNNING_TURNS,
     )
-    maker = TurnMaker(voices, default_voices, conversations, max_characters=settings.MEGASERVICE_MAX_MESSAGE_CHARACTERS)
+    maker = TurnMaker(voices, default_voices, turns.history, max_characters=settings.MEGASERVICE_MAX_MESSAGE_CHARACTERS)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -68,11 +72,12 @@ def create_app(settings: Settings) -> FastAPI:
             for task in background:
                 task.cancel()
             await asyncio.wait(background)
-            await turns.close()
             await speech.aclose()
             await chat.aclose()
 
-    app = FastAPI(title="MegaService", version="0.1.0", lifespan=lifespan)
+    # No page of docs: FastAPI's loads its scripts from the net.
+    app = FastAPI(title="MegaService", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.end_turns = turns.close
     app.add_middleware(BodyLimit, max_bytes=_BODY_BYTES)
     install_problems(app)
     app.include_router(chat_routes(turns, maker))

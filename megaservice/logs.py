@@ -78,8 +78,10 @@ class PayloadLog:
     never a header, so no key either.
     """
 
-    def __init__(self, *, enabled: bool = False, text_characters: int = 2000) -> None:
+    def __init__(self, *, enabled: bool = False, text_characters: int = 2000, secrets: tuple[str, ...] = ()) -> None:
+        """`secrets` are blotted out of texts: some servers repeat a wrong key in their answer."""
         self._enabled = enabled
+        self._secrets = tuple(secret for secret in secrets if secret)
         self._text_characters = text_characters
 
     def request(self, upstream: str, url: str, body: Mapping[str, object]) -> None:
@@ -107,5 +109,7 @@ class PayloadLog:
             )
 
     def _cut(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
         left_out = len(text) - self._text_characters
         return text if left_out <= 0 else f"{text[: self._text_characters]}… ({left_out} more characters)"

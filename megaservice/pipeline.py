@@ -34,6 +34,7 @@ from megaservice.text.transcript import Transcriber
 log = logging.getLogger(__name__)
 
 _QUEUE_LENGTH = 64  # bounds what a stage may be ahead of the next; a reply's sentences seldom fill it
+_CHARACTERS_PER_TOKEN = 16  # more than any tokenizer gives: beyond it the server does not heed max_tokens
 _PROMPT_SHARES = (1.0, 0.6, 0.3, 0.0)  # of the LLM's context, as long as the server says that it is too much
 
 
@@ -90,6 +91,7 @@ class _Run:
         self._transcriber = Transcriber(turn.language)
         self._reply = ""
         self._speaks = False
+        self._unspoken: list[int] = []  # sentences announced as spoken that have no clip yet
         self._endpoint: str | None = None
         self._problems: list[Problem] = []
 
@@ -119,6 +121,9 @@ class _Run:
                 if isinstance(piece, ReplyEnd):
                     finish_reason = piece.finish_reason
                     continue
+                if len(self._reply) > _CHARACTERS_PER_TOKEN * self._max_tokens:
+                    finish_reason = FinishReason.LENGTH
+                    break
                 if not self._reply:
                     self._mark("first_token")
                     await self.events.put(
@@ -144,7 +149,7 @@ class _Run:
         room = await self._chat.context_tokens() - self._max_tokens
         shortest = build_prompt(self._turn, 0)
         for share in _PROMPT_SHARES:
-            prompt = build_prompt(self._turn, int(room * share))
+            prompt = await asyncio.to_thread(build_prompt, self._turn, int(room * share))  # a history may be long
             try:
                 async with aclosing(self._chat.stream(prompt, max_tokens=self._max_tokens)) as reply:
                     async for piece in reply:
@@ -163,6 +168,7 @@ class _Run:
         self._mark("first_sentence")
         await self.events.put(SentenceReady(sentence, spoken))
         if spoken:
+            self._unspoken.append(sentence.index)
             await self._to_speak.put((sentence, transcript))
 
     async def _speak(self) -> None:
@@ -183,6 +189,7 @@ class _Run:
             else:
                 self._mark("first_audio")
                 await self.events.put(ClipReady(sentence.index, clip))
+            self._unspoken.remove(sentence.index)
 
     async def _give_up(self, sentence: Sentence, problem: Problem) -> None:
         log.warning("sentence not spoken", extra={"fields": {"sentence": sentence.index, "why": problem.message}})
@@ -204,6 +211,8 @@ class _Run:
     async def _fail(self, error: MegaserviceError) -> None:
         for sentence in self._splitter.flush():
             await self.events.put(SentenceReady(sentence, spoken=False))
+        for index in self._unspoken:
+            await self.events.put(ClipFailed(index, error.code, "The turn failed before this sentence was spoken."))
         stage = "turn" if error.code == MegaserviceError.code else "llm"
         problem = Problem(stage, error.code, error.message)
         await self.events.put(TurnFailed(problem, error.retryable, self._reply, self._speaker.attempts, self._timings))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import to_json
 
 from megaservice.models import (
@@ -25,9 +25,16 @@ from megaservice.models import (
     TurnStarted,
 )
 
-_HISTORY_LENGTH = 200
+_HISTORY_LENGTH = 100
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _has_something_to_read(text: str) -> str:
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise ValueError("nothing in it can be read")
+    return text
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_has_something_to_read)]
 ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -45,7 +52,7 @@ class TurnRequest(BaseModel):
 
     message: Text
     language: Language = Language.ZH
-    hsk_level: int | None = Field(None, ge=1, le=6, description="Ignored for English.")
+    hsk_level: int | None = Field(None, ge=1, le=6, strict=True, description="Ignored for English.")
     conversation_id: ConversationId | None = None
     history: list[HistoryMessage] | None = Field(None, max_length=_HISTORY_LENGTH)
     voice: str | None = Field(None, description="Id of GET /v1/audio/voices; else the language's default.")

@@ -2,6 +2,7 @@
 and `.env`, nothing else."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,9 @@ class Settings(BaseSettings):
     LLM_ENDPOINT: str = Field("http://127.0.0.1:8008/v1", description="Base URL of the LLM's OpenAI API.")
     LLM_MODEL_ID: str = Field("Qwen/Qwen2.5-0.5B-Instruct", min_length=1, description="Model to ask for.")
     LLM_API_KEY: SecretStr = Field(SecretStr(""), description="Sent to the LLM as a bearer token when set.")
-    LLM_MAX_TOKENS: int = Field(256, ge=16, le=8192, description="Most tokens of one reply.")
+    LLM_MAX_TOKENS: int = Field(
+        256, ge=16, le=8192, description="Most tokens of one reply; a level may have a lower limit of its own."
+    )
     LLM_MAX_MODEL_LEN: int = Field(
         2048, ge=512, le=1_048_576, description="Tokens of prompt and reply together, where the server does not tell."
     )
@@ -124,9 +127,6 @@ class Settings(BaseSettings):
             raise ValueError("each endpoint only once")
         return endpoints
 
-    def voice_for(self, language: str) -> str:
-        return self.TTS_VOICE_ZH if language == "zh" else self.TTS_VOICE_EN
-
 
 def _http_url(value: str) -> str:
     url = urlsplit(value)
@@ -151,7 +151,11 @@ def load(env_file: Path = Path(".env")) -> tuple[Settings, tuple[str, ...]]:
 
     An empty value counts as unset. Raises SettingsError with one line per fault.
     """
-    faults, warnings = _check_names({*dotenv_values(env_file), *os.environ})
+    try:
+        in_file = dotenv_values(env_file)
+    except UnicodeDecodeError as exc:
+        raise SettingsError((f"{env_file}: is not in UTF-8",)) from exc
+    faults, warnings = _check_names({*in_file, *os.environ})
     try:
         settings = Settings(_env_file=env_file)
     except ValidationError as exc:
@@ -176,7 +180,7 @@ def _check_names(given: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def _fault(error: ErrorDetails) -> str:
     name = str(error["loc"][0])
-    got = "a value" if name.endswith("_KEY") else repr(error["input"])
+    got = "a value" if name.endswith("_KEY") else re.sub(r"//[^/@,]*@", "//…@", repr(error["input"]))
     cause = error.get("ctx", {}).get("error")
     wants = str(cause) if cause is not None else error["msg"].removeprefix("Input should be ")
     return f"{name}: got {got}, wants {wants}"

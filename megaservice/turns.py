@@ -5,11 +5,12 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from itertools import chain
 
 from megaservice.conversations import Conversations
 from megaservice.errors import NotFound, TooBusy
 from megaservice.logs import current_turn, fields
-from megaservice.models import ChatEvent, Problem, TextDelta, Timings, Turn, TurnCompleted, TurnFailed
+from megaservice.models import ChatEvent, Message, Problem, Role, TextDelta, Timings, Turn, TurnCompleted, TurnFailed
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,11 @@ class RunningTurn:
         self.turn = turn
         self.events: list[ChatEvent] = []
         self._grown = asyncio.Event()
+
+    @property
+    def reply(self) -> str:
+        """What is written so far."""
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
 
     @property
     def ended(self) -> bool:
@@ -69,10 +75,19 @@ class Turns:
     def are_running(self) -> bool:
         return bool(self._tasks)
 
+    def history(self, conversation_id: str) -> tuple[Message, ...]:
+        """What was said before, oldest first: a reply counts as far as it is written, also while it is still spoken."""
+        running = (self._turns[turn_id] for turn_id in self._tasks)
+        unfinished = [
+            one for one in running if one.turn.conversation_id == conversation_id and one.reply and not one.ended
+        ]
+        said = [(Message(Role.USER, one.turn.message), Message(Role.ASSISTANT, one.reply)) for one in unfinished]
+        return (*self._conversations.history(conversation_id), *chain.from_iterable(said))
+
     def start(self, turn: Turn) -> RunningTurn:
         """Raises TooBusy."""
         if len(self._tasks) >= self._max_running:
-            raise TooBusy(f"{self._max_running} turns are running already; try again in a moment.")
+            raise TooBusy(f"{self._max_running} turns are running already; try again in a few seconds.")
         running = RunningTurn(turn)
         task = asyncio.create_task(self._work(running), name=f"turn {turn.turn_id}")
         task.add_done_callback(lambda _: self._finish(running))  # also where it is cancelled before its first step
@@ -111,10 +126,9 @@ class Turns:
 
     def _finish(self, running: RunningTurn) -> None:
         if not running.ended:
-            reply = "".join(event.text for event in running.events if isinstance(event, TextDelta))
-            self._remember(running.turn, reply)
+            self._remember(running.turn, running.reply)
             problem = Problem("turn", "cancelled", "The turn was stopped.")
-            running.append(TurnFailed(problem, False, reply, (), Timings()))
+            running.append(TurnFailed(problem, False, running.reply, (), Timings()))
         del self._tasks[running.turn.turn_id]
         self._forget_old()
         _log_end(running)

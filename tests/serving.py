@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 
+from megaservice.__main__ import Server
 from megaservice.app import create_app
 from megaservice.settings import Settings
 
@@ -45,8 +46,9 @@ def settings_for(directory: Path, **values: object) -> Settings:
 @asynccontextmanager
 async def megaservice(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of a running MegaService."""
-    config = uvicorn.Config(create_app(settings), port=0, log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    app = create_app(settings)
+    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+    server = Server(config, app.state.end_turns)
     serving = asyncio.create_task(server.serve())
     try:
         while not server.started:

@@ -258,6 +258,16 @@ async def test_a_turn_is_replayed_from_any_event(tmp_path: Path) -> None:
     assert replays[2] == replays[0][3:]
 
 
+@pytest.mark.parametrize(("last_event_id", "status"), [("99", 204), ("x", 422), ("9" * 5000, 422)])
+async def test_an_event_beyond_the_last_is_no_endless_reconnect(
+    tmp_path: Path, last_event_id: str, status: int
+) -> None:
+    async with VLLM(Script(REPLY)) as llm, running(tmp_path, llm) as client:
+        turn = (await client.post("/chat", json=HELLO | {"speak": False})).json()["turn_id"]
+        response = await client.get(f"/turns/{turn}/events", headers={"Last-Event-ID": last_event_id})
+    assert response.status_code == status
+
+
 async def test_a_started_turn_goes_on_without_readers_until_it_is_deleted(tmp_path: Path) -> None:
     script = Script(REPLY * 20, milliseconds_per_token=10)
     async with VLLM(script) as llm, running(tmp_path, llm) as client:
@@ -281,7 +291,7 @@ async def test_a_started_turn_goes_on_without_readers_until_it_is_deleted(tmp_pa
     [
         (b"{", 422, "invalid_request", "body: JSON decode error"),
         (b"", 422, "invalid_request", "Field required"),
-        (b"[]", 422, "invalid_request", "Input should be a valid dictionary"),
+        (b"[]", 422, "invalid_request", "body: wants a JSON object"),
         (b'{"message": "\\ud800"}', 422, "invalid_request", "message"),
         (b"\xff", 422, "invalid_request", "body"),
         ({}, 422, "invalid_request", "message: Field required"),
@@ -298,6 +308,8 @@ async def test_a_started_turn_goes_on_without_readers_until_it_is_deleted(tmp_pa
             "body: give conversation_id or history, not both",
         ),
         (HELLO | {"history": [{"role": "system", "content": "x"}]}, 422, "invalid_request", "history.0.role"),
+        (HELLO | {"message": "\u200b\u0000"}, 422, "invalid_request", "message: nothing in it can be read"),
+        (HELLO | {"hsk_level": "3"}, 422, "invalid_request", "hsk_level: Input should be a valid integer"),
         (HELLO | {"message": "好" * 2001}, 413, "message_too_long", "2000 characters; this one has 2001"),
         (b'{"message": "' + b"x" * 1_100_000 + b'"}', 413, "body_too_large", "1048576 bytes"),
     ],
@@ -348,9 +360,13 @@ async def test_a_part_of_a_clip_can_be_asked_for(tmp_path: Path) -> None:
             whole = await client.get(url)
             part = await client.get(url, headers={"Range": "bytes=0-3"})
             beyond = await client.get(url, headers={"Range": "bytes=99999999-"})
+            odd = [await client.get(url, headers={"Range": value}) for value in ("bytes=abc", "items=0-1")]
+            head = await client.head(url)
     assert (part.status_code, part.content) == (206, b"RIFF")
     assert part.headers["content-range"] == f"bytes 0-3/{len(whole.content)}"
     assert beyond.status_code == 416
+    assert [(answer.status_code, len(answer.content)) for answer in odd] == [(200, len(whole.content))] * 2
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(whole.content)))
 
 
 async def test_too_many_turns_are_refused(tmp_path: Path) -> None:

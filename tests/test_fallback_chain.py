@@ -37,7 +37,7 @@ class FakeEngine:
         self.last_format: str | None = None
         self.is_closed = False
         self._clock = clock
-        self._takes_connections = takes_connections
+        self.is_listening = takes_connections
 
     async def synthesise(self, transcript: str, voice: Voice, language: Language) -> Speech:
         self.spoken.append(transcript)
@@ -54,7 +54,7 @@ class FakeEngine:
         return f"curl {voice.reference_path}"
 
     async def takes_connections(self) -> bool:
-        return self._takes_connections
+        return self.is_listening
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -276,7 +276,7 @@ async def test_last_attempts_of_all_turns_are_kept() -> None:
     assert bench.chain.recent_attempts() == (
         TurnAttempt(None, 0, a, "tts_timeout", 250.0),
         TurnAttempt(None, 0, b, "ok", 250.0),
-        TurnAttempt("t1", 0, b, "ok", 250.0),
+        TurnAttempt("t1", 0, a, "ok", 250.0),
     )
 
 
@@ -289,6 +289,22 @@ async def test_warm_up_speaks_each_voice_everywhere_and_raises_nothing(caplog: p
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "speech endpoint is not ready"
     ]
+
+
+async def test_warm_up_waits_for_an_endpoint_that_starts_or_loads() -> None:
+    busy = TTSUnavailable("loading", code="tts_busy")
+    bench = Bench([busy, busy])
+    (engine,) = bench.engines
+    engine.is_listening = False
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        engine.is_listening = True
+
+    chain = FallbackChain(bench.engines, clock=bench.clock, sleep=sleep)
+    await chain.warm_up([VOICE])
+    assert (slept, len(engine.spoken), [state.state for state in chain.states()]) == ([2.0] * 3, 3, ["ok"])
 
 
 async def test_readiness_names_the_first_endpoint_that_takes_connections() -> None:

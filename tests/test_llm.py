@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from megaservice.errors import LLMError, LLMProtocolError, LLMRejected, LLMTimeout, LLMUnavailable
 from megaservice.llm import ChatClient, Timeouts
+from megaservice.llm.client import _whole_characters
 from megaservice.logs import PayloadLog
 from megaservice.models import FinishReason, Message, Readiness, ReplyDelta, ReplyEnd, Role
 from megaservice.settings import Settings
@@ -447,3 +448,18 @@ async def test_payloads_are_logged_without_the_key(caplog: pytest.LogCaptureFixt
     ]
     assert [entry["body"] for entry in logged[1::2]] == [REPLY, "Internal Server Error"]
     assert "sk-secret" not in str(logged)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_end", "expected"),
+    [
+        ("好😀", False, ("好😀", "")),
+        ("好\ud83d", False, ("好", "\ud83d")),
+        ("\ud83d\ude00", False, ("😀", "")),
+        ("好\ud83d", True, ("好\ufffd", "")),
+        ("\ude00好", False, ("\ufffd好", "")),
+        ("", True, ("", "")),
+    ],
+)
+def test_an_emoji_cut_in_two_is_joined(text: str, is_end: bool, expected: tuple[str, str]) -> None:
+    assert _whole_characters(text, is_end=is_end) == expected

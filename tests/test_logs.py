@@ -66,3 +66,10 @@ def test_payload_text_is_cut_and_format_and_size_always_told(caplog: pytest.LogC
         {"upstream": "llm", "url": "http://llm/v1", "bytes": 72, "body": '{"text": "… (22 more characters)'},
         {"upstream": "tts", "status": 200, "format": "audio/wav", "bytes": 48044},
     ]
+
+
+def test_a_key_that_a_server_repeats_is_blotted_out(caplog: pytest.LogCaptureFixture) -> None:
+    payloads = PayloadLog(enabled=True, secrets=("sk-geheim", ""))
+    with caplog.at_level(logging.INFO):
+        payloads.response("llm", status=401, content_type="text/plain", size_bytes=9, text="wrong key sk-geheim")
+    assert caplog.records[0].__dict__["fields"]["body"] == "wrong key …"

@@ -152,8 +152,17 @@ async def test_an_llm_cut_in_mid_reply_fails_with_the_text_so_far(
         TextDelta("你好！今天"),
         ready(0, "你好！"),
         ready(1, "今天", spoken=False),
+        ClipFailed(0, problem.code, "The turn failed before this sentence was spoken."),
         TurnFailed(problem, True, "你好！今天", (), Timings()),
     ]
+
+
+async def test_an_llm_that_heeds_no_limit_is_cut(tmp_path: Path) -> None:
+    chat = FakeChat([*["好。"] * 5000, FinishReason.STOP])
+    events = await events_of(chat, FakeSpeech(), tmp_path, replace(TURN, speak=False), max_tokens=16)
+    last = events[-1]
+    assert isinstance(last, TurnCompleted)
+    assert (last.finish_reason, len(last.reply) <= 260, chat.closed) == (FinishReason.LENGTH, True, 1)
 
 
 async def test_an_empty_reply_is_a_failure(tmp_path: Path) -> None:

@@ -112,3 +112,16 @@ def test_wrongly_cased_name_in_env_file_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(env_file)
     assert caught.value.faults == ("Llm_Endpoint: is not a known name; write it LLM_ENDPOINT",)
+
+
+def test_env_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes("LLM_MODEL_ID=é".encode("latin-1"))
+    with pytest.raises(SettingsError) as caught:
+        load(env_file)
+    assert caught.value.faults == (f"{env_file}: is not in UTF-8",)
+
+
+def test_a_fault_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    (fault,) = faults_of(monkeypatch, LLM_ENDPOINT="http://user:geheim@host:99999")
+    assert fault == "LLM_ENDPOINT: got 'http://…@host:99999', wants a URL such as http://host:port/path"

@@ -87,6 +87,18 @@ async def test_a_cancelled_turn_ends_keeps_its_text_and_stops_its_work() -> None
     assert running.events == [TextDelta("你"), CANCELLED]
 
 
+async def test_the_next_turn_knows_what_is_still_being_spoken() -> None:
+    script = Script()
+    turns, _ = turns_of(script)
+    running = turns.start(a_turn("a"))
+    await running.wait_started()
+    said = (Message(Role.USER, "hi"), Message(Role.ASSISTANT, "你"))
+    assert (turns.history("c1"), turns.history("c2")) == (said, ())
+    script.gate.set()
+    await running.wait_ended()
+    assert turns.history("c1") == (Message(Role.USER, "hi"), Message(Role.ASSISTANT, "你好"))
+
+
 async def test_a_turn_cancelled_before_its_first_step_ends_too() -> None:
     turns, _ = turns_of(Script(), max_running=1)
     running = turns.start(a_turn("a"))

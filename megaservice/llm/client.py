@@ -42,7 +42,7 @@ class Timeouts:
     connect_seconds: float = 2.0
     first_token_seconds: float = 90.0
     between_tokens_seconds: float = 30.0
-    models_seconds: float = 5.0  # a turn waits for the list of models before its prompt is cut to length
+    models_seconds: float = 2.0  # a turn waits for the list of models before its prompt is cut to length
 
 
 class _Wait:
@@ -125,8 +125,10 @@ class ChatClient:
             written: list[str] = []
             try:
                 finish_reason: str | None = None
+                half = ""
                 while not finish_reason:
                     text, finish_reason = await self._next(chunks, wait)
+                    text, half = _whole_characters(half + text, is_end=bool(finish_reason))
                     if text:
                         written.append(text)
                         yield ReplyDelta(text)
@@ -258,6 +260,13 @@ async def _read_to_done(chunks: AsyncStream[ChatCompletionChunk]) -> None:
                 pass
     except (TimeoutError, openai.APIError, httpx.HTTPError, ValueError) as exc:
         _log.info("stream ended badly after its finish reason", extra=fields(cause=type(exc).__name__))
+
+
+def _whole_characters(text: str, *, is_end: bool) -> tuple[str, str]:
+    """The text, and the half of an emoji at its end whose other half comes with the next delta (JSON's \\ud83d)."""
+    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" and not is_end else ""
+    whole = text[: len(text) - len(half)]
+    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), half
 
 
 def _length(model: Mapping[str, object]) -> int | None:

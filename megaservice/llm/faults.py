@@ -17,6 +17,9 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 
+# Where a validator repeats the request, and so what the learner wrote.
+_REPEATED_REQUEST = re.compile(r"""["']input["'] ?:.*""", re.DOTALL)
+
 # What a server says of a path that it does not have, as opposed to a model.
 _NO_SUCH_PATH = re.compile(r"<|((404 page |file )?not found)?\.$", re.IGNORECASE)
 
@@ -84,6 +87,7 @@ def _told(body: object) -> str:
     while isinstance(body, Mapping) and (inner := body.get("message") or body.get("error") or body.get("detail")):
         body = inner
     text = " ".join((body if isinstance(body, str) else json.dumps(body)).split())
+    text = _REPEATED_REQUEST.sub("…", text)
     text = text if len(text) <= _TOLD_CHARACTERS else f"{text[:_TOLD_CHARACTERS]}…"
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 

@@ -1,5 +1,6 @@
 """Clips by id, and the voices that can speak."""
 
+import re
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Response
@@ -9,11 +10,14 @@ from starlette.types import Receive, Scope, Send
 from megaservice.audio.store import ClipStore
 from megaservice.models import Voice
 
+# RFC 9110: a Range in another unit, or in no form at all, is ignored.
+_RANGE = re.compile(rb"bytes=(\d+-\d*|-\d+)(, ?(\d+-\d*|-\d+))*")
+
 
 def audio_routes(clips: ClipStore, voices: Mapping[str, Voice]) -> APIRouter:
     router = APIRouter(tags=["audio"])
 
-    @router.get("/audio/{clip}", response_class=Response)
+    @router.api_route("/audio/{clip}", methods=["GET", "HEAD"], response_class=Response)
     async def clip(clip: str) -> Response:
         return _ClipResponse(clips, clip.removesuffix(".wav"))
 
@@ -36,5 +40,6 @@ class _ClipResponse(FileResponse):
             super().__init__(path, media_type="audio/wav", headers={"Cache-Control": "private, max-age=86400"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _RANGE.fullmatch(value)]
         with self._clips.reading(self._clip_id):
-            await super().__call__(scope, receive, send)
+            await super().__call__({**scope, "headers": headers}, receive, send)

@@ -1,5 +1,6 @@
 """GET /health: this process lives. GET /ready: the upstreams answer."""
 
+import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -33,13 +34,13 @@ class ReadyReply(BaseModel):
 def health_routes(chat: ChatModel, speech: SpeechChain) -> APIRouter:
     router = APIRouter(tags=["health"])
 
-    @router.get("/health")
+    @router.api_route("/health", methods=["GET", "HEAD"])
     async def health() -> Liveness:
         return Liveness()
 
     @router.get("/ready", responses={503: {"model": ReadyReply}})
     async def ready(response: Response) -> ReadyReply:
-        llm, tts = await chat.readiness(), await speech.readiness()
+        llm, tts = await asyncio.gather(chat.readiness(), speech.readiness())
         both = llm.ready and tts.ready
         response.status_code = 200 if both else 503
         return ReadyReply(

@@ -25,7 +25,6 @@ _TITLES = {
     405: "Method not allowed",
     409: "Stopped",
     413: "Too large",
-    416: "Range not satisfiable",
     422: "Invalid request",
     500: "Internal error",
     502: "The LLM failed",
@@ -93,6 +92,8 @@ def _told(error: dict[str, object]) -> str:
     location = error["loc"]
     assert isinstance(location, tuple)
     where = ".".join(str(part) for part in location[1:])
+    if error["type"] == "model_attributes_type":
+        return "body: wants a JSON object, sent with Content-Type: application/json"
     told = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {told}" if where and error["type"] != "json_invalid" else f"body: {told}"
 

@@ -1,9 +1,8 @@
 """From a checked request to a Turn: voice, history and limits settled."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import uuid4
 
-from megaservice.conversations import Conversations
 from megaservice.errors import InvalidRequest, TooLarge
 from megaservice.models import Language, Message, Turn, Voice
 from megaservice.schemas import TurnRequest
@@ -14,13 +13,14 @@ class TurnMaker:
         self,
         voices: Mapping[str, Voice],
         default_voices: Mapping[Language, str],
-        conversations: Conversations,
+        history: Callable[[str], tuple[Message, ...]],
         *,
         max_characters: int,
     ) -> None:
+        """`history` tells what was said before in a conversation."""
         self._voices = voices
         self._default_voices = default_voices
-        self._conversations = conversations
+        self._history = history
         self._max_characters = max_characters
 
     def make(self, request: TurnRequest) -> Turn:
@@ -39,7 +39,7 @@ class TurnMaker:
             history = tuple(Message(message.role, message.content) for message in request.history)
         else:
             conversation_id = request.conversation_id or uuid4().hex
-            history = self._conversations.history(conversation_id)
+            history = self._history(conversation_id)
         return Turn(
             turn_id=uuid4().hex,
             conversation_id=conversation_id,

@@ -1,5 +1,6 @@
 """Turns that outlive their reader: started by POST, followed and replayed by GET, stopped by DELETE."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -9,6 +10,8 @@ from megaservice.routes.events import TurnEvents
 from megaservice.routes.requests import TurnMaker
 from megaservice.schemas import TurnAccepted, TurnRequest
 from megaservice.turns import Turns
+
+_EVENT_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def turn_routes(turns: Turns, maker: TurnMaker) -> APIRouter:
@@ -22,9 +25,12 @@ def turn_routes(turns: Turns, maker: TurnMaker) -> APIRouter:
     @router.get("/{turn_id}/events", response_class=Response)
     async def events(turn_id: str, last_event_id: Annotated[str | None, Header()] = None) -> Response:
         running = turns.get(turn_id)
-        if last_event_id and not last_event_id.isdecimal():
+        if last_event_id and not _EVENT_NUMBER.fullmatch(last_event_id):
             raise InvalidRequest("Last-Event-ID: wants the number of an event.")
-        return TurnEvents(running, int(last_event_id) + 1 if last_event_id else 0)
+        start = int(last_event_id) + 1 if last_event_id else 0
+        if running.ended and start >= len(running.events):
+            return Response(status_code=204)  # tells an EventSource to reconnect no more
+        return TurnEvents(running, start)
 
     @router.delete("/{turn_id}", status_code=204)
     async def cancel(turn_id: str) -> None:

@@ -78,15 +78,23 @@ def refusal(answer: Answer, dialect: Dialect, path: str) -> TTSError:
         return TTSUnavailable(said, code="tts_busy")
     if answer.status >= 500:
         return TTSUnavailable(f"{said} (its own log says why)")
-    if answer.status in (401, 403):
-        return TTSRejected(f"{said} ({'is TTS_API_KEY right?' if dialect is Dialect.OPENAI else 'it wants a login'})")
+    if answer.status in (401, 403):  # its words may hold our key
+        remedy = "is TTS_API_KEY right?" if dialect is Dialect.OPENAI else "it wants a login"
+        return TTSRejected(f"answered {answer.status} ({remedy})")
     if answer.status in (404, 405) or answer.status < 400:
         return TTSRejected(
             f"{said} (it may be the wrong kind of server, as {dialect} needs POST {path}: in TTS_ENDPOINTS the "
             "api_v2.py of GPT-SoVITS is sovits-v2, its api.py sovits-v1, a server with /v1/audio/speech openai)"
         )
-    remedy = next((told for marks, told in _REMEDIES.items() if any(mark in words for mark in marks)), None)
-    return TTSRejected(f"{said} ({remedy})" if remedy else said)
+    helps = next((told for marks, told in _REMEDIES.items() if any(mark in words for mark in marks)), None)
+    return TTSRejected(f"{said} ({helps})" if helps else said)
+
+
+def _without_input(told: object) -> object:
+    """FastAPI's list of faults repeats the request, and so what the learner hears."""
+    if not isinstance(told, list):
+        return told
+    return [{key: fault[key] for key in ("loc", "msg") if key in fault} for fault in told if isinstance(fault, dict)]
 
 
 def _words(answer: Answer) -> str:
@@ -99,7 +107,7 @@ def _words(answer: Answer) -> str:
     if isinstance(told, dict):
         nested = told.get("error")
         told = nested if isinstance(nested, dict) else told
-        parts = [told.get(key) for key in ("message", "Exception", "detail", "error")]
+        parts = [_without_input(told.get(key)) for key in ("message", "Exception", "detail", "error")]
         told = ": ".join(part if isinstance(part, str) else json.dumps(part) for part in parts if part)
     line = " ".join(str(told or text).split())
     return (line[:_WORDS_SHOWN] + "…" if len(line) > _WORDS_SHOWN else line) or "nothing"

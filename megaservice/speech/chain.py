@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from megaservice.protocols import Engine
 log = logging.getLogger(__name__)
 
 _RECENT_ATTEMPTS = 100
+_POLL_SECONDS = 2.0
 
 _WARM_UP = {Language.ZH: "你好，很高兴认识你。", Language.EN: "Hello, nice to meet you."}
 
@@ -67,11 +68,13 @@ class FallbackChain:
         clock: Callable[[], float] = time.monotonic,
         cooldown_seconds: float = 5.0,
         cooldown_max_seconds: float = 60.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._slots = [_Slot(engine) for engine in engines]
         self._clock = clock
         self._cooldown_seconds = cooldown_seconds
         self._cooldown_max_seconds = cooldown_max_seconds
+        self._sleep = sleep
         self._recent: deque[TurnAttempt] = deque(maxlen=_RECENT_ATTEMPTS)
 
     def speaker(self) -> "TurnSpeaker":
@@ -85,7 +88,14 @@ class FallbackChain:
         return [place for place in places if self._slots[place].cooling_until <= now] or places
 
     async def attempt(
-        self, place: int, sentence: int, transcript: str, voice: Voice, language: Language
+        self,
+        place: int,
+        sentence: int,
+        transcript: str,
+        voice: Voice,
+        language: Language,
+        *,
+        cools_down: bool = True,
     ) -> tuple[Attempt, Speech | TTSError]:
         """One try at one endpoint, kept in its state."""
         slot = self._slots[place]
@@ -99,7 +109,7 @@ class FallbackChain:
         milliseconds = round((self._clock() - started) * 1000, 1)
         slot.last_milliseconds = milliseconds
         if isinstance(result, TTSError):
-            self._note_failure(slot, result, started)
+            self._note_failure(slot, result, started, cools_down=cools_down)
         else:
             slot.successes += 1
             slot.is_well, slot.cooldown_seconds, slot.cooling_until = True, 0.0, 0.0
@@ -115,10 +125,10 @@ class FallbackChain:
     def recent_attempts(self) -> tuple[TurnAttempt, ...]:
         return tuple(self._recent)
 
-    def _note_failure(self, slot: _Slot, error: TTSError, started: float) -> None:
+    def _note_failure(self, slot: _Slot, error: TTSError, started: float, *, cools_down: bool) -> None:
         slot.failures += 1
         slot.last_error = error
-        if not error.retryable or error.code == "tts_busy":
+        if not cools_down or not error.retryable or error.code == "tts_busy":
             return
         slot.is_well = False
         now = self._clock()
@@ -166,16 +176,25 @@ class FallbackChain:
         return Readiness(False, f"No speech endpoint takes connections: {named}." if named else "None is configured.")
 
     async def warm_up(self, voices: Sequence[Voice]) -> None:
-        """A short sentence of each voice at every endpoint: loads what the first learner would wait for, and finds
-        wrong reference paths. Failures are logged and show in the states; none is raised."""
+        """A short sentence of each voice at every endpoint, as soon as it takes connections: loads what the first
+        learner would wait for, and finds wrong reference paths. Failures are logged and show in the states; none is
+        raised, and none puts an endpoint on cool-down."""
         await asyncio.gather(*(self._warm_up(place, voices) for place in range(len(self._slots))))
 
     async def _warm_up(self, place: int, voices: Sequence[Voice]) -> None:
+        while not await self._slots[place].engine.takes_connections():
+            await self._sleep(_POLL_SECONDS)
         for voice in voices:
-            attempt, result = await self.attempt(place, 0, _WARM_UP[voice.language], voice, voice.language)
+            attempt, result = await self._say_warm_up(place, voice)
+            while isinstance(result, TTSError) and result.code == "tts_busy":  # it loads
+                await self._sleep(_POLL_SECONDS)
+                attempt, result = await self._say_warm_up(place, voice)
             if isinstance(result, TTSError):
                 told = fields(endpoint=attempt.endpoint, voice=voice.id, why=result.message)
                 log.warning("speech endpoint is not ready", extra=told)
+
+    async def _say_warm_up(self, place: int, voice: Voice) -> tuple[Attempt, Speech | TTSError]:
+        return await self.attempt(place, 0, _WARM_UP[voice.language], voice, voice.language, cools_down=False)
 
     async def aclose(self) -> None:
         for slot in self._slots:
