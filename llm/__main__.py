@@ -2,13 +2,16 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
 import uvicorn
 from pydantic import ValidationError
 
 from llm.app import create_app
+from llm.backend import Backend
 from llm.loading import loader
 from llm.routes import Served
+from llm.runner import Runner, Status
 from llm.settings import Settings
 from llm.settings_faults import lines
 
@@ -21,15 +24,31 @@ def main() -> int:
         sys.stderr.write("\n".join(lines(exc)) + "\n")
         return 2
     served = Served(settings.llm_max_model_len)
-    app = create_app(settings, loader(settings, served), served)
-    uvicorn.run(
-        app,
-        host=settings.llm_host,
-        port=settings.llm_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
+    load = loader(settings, served)
+
+    def load_or_end(tell: Callable[[str], None]) -> Backend:
+        try:
+            return load(tell)
+        except Exception:
+            server.should_exit = True  # without a model there is nothing to wait for
+            raise
+
+    app = create_app(settings, load_or_end, served)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.llm_host,
+            port=settings.llm_port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
     )
+    server.run()
+    runner: Runner = app.state.runner
+    if runner.status is Status.FAILED:
+        sys.stderr.write(f"{runner.detail}\n")
+        return 1
     return 0
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from llm.backend import Backend, ChatMessage, Generation, Sampling
-from llm.errors import Busy, GenerationFailed, NotReady
+from llm.errors import Busy, GenerationFailed, LLMServerError, NotReady
 from llm.text import TextStream
 
 _log = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ class Runner:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join(_CLOSE_SECONDS)
+        if self._backend is not None:  # else it loads, which nothing but the end of the process stops
+            self._thread.join(_CLOSE_SECONDS)
 
     def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Raises NotReady."""
@@ -117,7 +118,7 @@ class Runner:
             try:
                 backend = self._loader(self._tell)
             except Exception as exc:
-                _log.exception("The model could not be loaded")
+                _log.error("The model could not be loaded", exc_info=not isinstance(exc, LLMServerError))
                 self.status, self.detail = Status.FAILED, str(exc)
                 return
             self._backend = backend

@@ -200,9 +200,9 @@ def test_a_path_that_is_not_there_is_told() -> None:
         models.find(Settings(model_path=Path("nowhere")))
 
 
-def _run_prepare(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(module: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "llm.prepare"],
+        [sys.executable, "-m", module],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | environment,
         cwd=tmp_path,
         capture_output=True,
@@ -216,7 +216,7 @@ def test_prepare_says_the_model_in_its_last_line(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("openvino_model.xml", "openvino_tokenizer.xml"):
         (folder / name).touch()
-    done = _run_prepare(tmp_path, EMBEDDED_MODEL_PATH=str(folder))
+    done = _run("llm.prepare", tmp_path, EMBEDDED_MODEL_PATH=str(folder))
     assert json.loads(done.stdout.splitlines()[-1]) == {"model_id": "my-model", "path": str(folder)}
     assert (done.returncode, done.stderr) == (0, "model: my-model is ready\n")
 
@@ -230,6 +230,12 @@ def test_prepare_says_the_model_in_its_last_line(tmp_path: Path) -> None:
     ],
 )
 def test_prepare_says_which_variable_is_wrong(tmp_path: Path, variable: str, value: str, code: int, words: str) -> None:
-    done = _run_prepare(tmp_path, **{variable: value})
+    done = _run("llm.prepare", tmp_path, **{variable: value})
     assert done.returncode == code
     assert words in done.stderr
+
+
+def test_the_server_ends_when_it_can_have_no_model(tmp_path: Path) -> None:
+    done = _run("llm", tmp_path, EMBEDDED_MODEL_PATH="nowhere", EMBEDDED_LLM_PORT="0")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("EMBEDDED_MODEL_PATH: nowhere is not there")
