@@ -28,14 +28,17 @@ def run_turn(url: str, message: str, *, language: str, level: int | None, audio_
     body = {"message": message, "language": language, "hsk_level": level, "stream": True}
     timeout = httpx.Timeout(5.0, read=180.0)
     started = time.monotonic()
-    with (
-        httpx.Client(timeout=timeout, trust_env=False) as client,
-        client.stream("POST", f"{url}/chat", json=body) as response,
-    ):
-        if response.status_code != httpx.codes.OK:
-            response.read()
-            return Outcome(faults=[f"MegaService answered {response.status_code}: {response.text}"])
-        return _follow(_events(response.iter_lines()), started, language, audio_dir)
+    try:
+        with (
+            httpx.Client(timeout=timeout, trust_env=False) as client,
+            client.stream("POST", f"{url}/chat", json=body) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                response.read()
+                return Outcome(faults=[f"MegaService answered {response.status_code}: {response.text}"])
+            return _follow(_events(response.iter_lines()), started, language, audio_dir)
+    except httpx.HTTPError as exc:
+        return Outcome(faults=[f"MegaService was lost in mid-turn: {exc}"])
 
 
 def _follow(events: Iterator[tuple[str, dict[str, object]]], started: float, language: str, audio_dir: Path) -> Outcome:

@@ -54,10 +54,11 @@ class Stack:
         deadline = self._began + _START_TIMEOUT_SECONDS
         while self._waiting:
             self.raise_if_ended()
-            self._show({title: self._probe(title) for title in self._waiting.copy()})
-            if time.monotonic() > deadline:
+            told = {title: self._probe(title) for title in self._waiting.copy()}
+            self._show(told)
+            if self._waiting and time.monotonic() > deadline:
                 title = next(iter(self._waiting))
-                raise StackFailed(f"{title} was not ready in time; its log is {self._log_of(title)}.")
+                raise StackFailed(f"{title} was not ready in time ({told[title]}); its log is {self._log_of(title)}.")
             if self._waiting:
                 time.sleep(_POLL_SECONDS)
         self._status.clear()
@@ -112,7 +113,9 @@ def _told(response: httpx.Response) -> tuple[str, str]:
     if not isinstance(body, dict):
         return "", f"answers {response.status_code}"
     status = str(body.get("status", "loading"))
-    return status, str(body.get("detail") or status)
+    upstreams = [body[name] for name in ("llm", "tts") if isinstance(body.get(name), dict)]  # MegaService's /ready
+    missing = " ".join(str(one.get("detail")) for one in upstreams if not one.get("ready"))
+    return status, str(body.get("detail") or missing or status)
 
 
 def _exit(code: int) -> str:

@@ -1,24 +1,25 @@
 """The embedded LLM server's settings: EMBEDDED_* in the environment or in .env."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 RegistryModel = Literal["qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"]
 
 
-def _none_for_empty(value: object) -> object:
-    return None if value == "" else value
-
-
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="EMBEDDED_", env_file=".env", extra="ignore", protected_namespaces=(), frozen=True
+        env_prefix="EMBEDDED_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        protected_namespaces=(),
+        frozen=True,
     )
 
-    model_path: Annotated[Path | None, BeforeValidator(_none_for_empty)] = Field(
+    model_path: Path | None = Field(
         None, description="A GGUF file or an OpenVINO model folder to serve instead of the downloaded one."
     )
     model_id: str = Field("", description="Name of the model at EMBEDDED_MODEL_PATH; without it the file's own name.")

@@ -10,7 +10,9 @@ _MOST_USEFUL_THREADS = 4
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="EMBEDDED_TTS_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="EMBEDDED_TTS_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(9088, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
