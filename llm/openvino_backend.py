@@ -47,12 +47,13 @@ class OpenVINOBackend:
         scheduler.max_num_seqs = settings.llm_running_limit
         block_tokens = _BLOCK_TOKENS.get(settings.device, _OTHER_BLOCK_TOKENS)
         scheduler.num_kv_blocks = max(settings.llm_cache_tokens, settings.llm_max_model_len) // block_tokens + 1
-        properties = {"INFERENCE_NUM_THREADS": settings.llm_threads} if settings.llm_threads else {}
         try:
-            self._pipeline = genai.ContinuousBatchingPipeline(str(folder), scheduler, settings.device, properties)
+            self._pipeline = genai.ContinuousBatchingPipeline(
+                str(folder), scheduler, settings.device, _properties(settings)
+            )
         except RuntimeError as exc:
             raise ModelUnusable(
-                f"OpenVINO cannot load {folder} on {settings.device} ({_first_line(exc)}). "
+                f"OpenVINO cannot load {folder} on {settings.device} ({_reason(exc)}). "
                 "Check EMBEDDED_DEVICE; if the folder is damaged, delete it and start again."
             ) from exc
         self._tokenizer = self._pipeline.get_tokenizer()
@@ -76,7 +77,7 @@ class OpenVINOBackend:
         try:
             self._pipeline.step()
         except RuntimeError as exc:
-            raise GenerationFailed(_first_line(exc)) from exc
+            raise GenerationFailed(_reason(exc)) from exc
 
     @property
     def has_work(self) -> bool:
@@ -102,7 +103,17 @@ class OpenVINOBackend:
         return config
 
 
-def _first_line(exc: Exception) -> str:
+def _properties(settings: Settings) -> dict[str, object]:
+    if settings.device != "CPU":
+        return {}
+    # The voice works on the same cores: a thread that is pinned to one waits for it while another core idles.
+    properties: dict[str, object] = {"ENABLE_CPU_PINNING": False}
+    if settings.llm_threads:
+        properties["INFERENCE_NUM_THREADS"] = settings.llm_threads
+    return properties
+
+
+def _reason(exc: Exception) -> str:
     """The line that says why; the ones before it name the runtime's own source files."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     return lines[-1] if lines else type(exc).__name__

@@ -90,7 +90,7 @@ async def test_a_client_that_leaves_makes_room_at_once(client: httpx.AsyncClient
 
 
 async def test_two_learners_are_answered_at_once(client: httpx.AsyncClient) -> None:
-    body = {"messages": STORY, "max_tokens": 150, "temperature": 0}
+    body = {"messages": STORY, "max_tokens": 150, "temperature": 0, "frequency_penalty": 0}
     slow = asyncio.create_task(client.post("/v1/chat/completions", json=body))
     await asyncio.sleep(0.2)
     quick = await client.post("/v1/chat/completions", json={"messages": HELLO, "max_tokens": 5})
