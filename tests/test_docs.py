@@ -81,6 +81,11 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_no_figure_is_left_out(path: Path) -> None:
+    assert re.findall(r"@[A-Z_]+@", path.read_text(encoding="utf-8")) == []
+
+
 def test_readme_is_short() -> None:
     assert len(README.splitlines()) < 200
 
