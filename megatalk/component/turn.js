@@ -205,7 +205,7 @@ class Book {
   }
 
   showModel(model) {
-    this.model.textContent = [model.split("/").at(-1), this.modelNote].filter(Boolean).join(" · ");
+    this.model.textContent = [this.modelNote, model.split("/").at(-1)].filter(Boolean).join(" · ");
     this.model.title = model;
   }
 

@@ -17,7 +17,7 @@ from tests.doubles.megaservice import DoubleMegaService, create_double, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
-INSTALL = "apt-get install -y --no-install-recommends chromium fonts-noto-cjk"
+INSTALL = "apt-get install -y --no-install-recommends chromium fonts-noto-cjk libatomic1"
 LAUNCH_FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",

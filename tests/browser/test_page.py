@@ -62,7 +62,7 @@ def test_reply_is_written_and_spoken_sentence_by_sentence(visit: Visit, screensh
     names = ("megatalk:submit", "megatalk:first-text", "megatalk:first-audio")
     assert marks == [[name, turn_id] for name in names]
     assert page.locator(".mt-reply").first.get_attribute("lang") == "zh-CN"
-    expect(page.locator(".mt-model")).to_have_text("Qwen2.5-Coder-1.5B-Instruct · small offline model")
+    expect(page.locator(".mt-model")).to_have_text("small offline model · Qwen2.5-Coder-1.5B-Instruct")
 
 
 def test_second_message_silences_the_first_reply(visit: Visit, double: DoubleMegaService) -> None:
