@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llm import models
-from llm.backend import Backend, ChatMessage, Sampling
+from llm.backend import Backend
 from llm.errors import ModelUnusable
 from llm.routes import Served
 from llm.runner import Loader
@@ -17,8 +17,6 @@ from llm.store import Prepared
 from weights import leash
 
 _log = logging.getLogger(__name__)
-
-_WARM_UP = "你好！" * 40  # long enough for the kernels of a real prompt to be made
 
 
 def loader(settings: Settings, served: Served) -> Loader:
@@ -31,7 +29,7 @@ def loader(settings: Settings, served: Served) -> Loader:
 
         backend = OpenVINOBackend(prepared.path, settings)
         tell(f"model: warming up {prepared.model_id}")
-        _warm_up(backend)
+        backend.warm_up()
         return backend
 
     return load
@@ -60,12 +58,3 @@ def _prepare_apart(tell: Callable[[str], None]) -> Prepared:
         raise ModelUnusable(last or f"The model's preparation ended with exit code {process.returncode}.")
     facts = json.loads(answer.splitlines()[-1])
     return Prepared(facts["model_id"], Path(facts["path"]))
-
-
-def _warm_up(backend: Backend) -> None:
-    prompt_ids = backend.encode_chat([ChatMessage("user", _WARM_UP)])
-    generation = backend.add(prompt_ids, Sampling(max_tokens=4))
-    reason = None
-    while reason is None:
-        backend.step()
-        _, reason = generation.read()

@@ -1,6 +1,7 @@
 """The Backend over OpenVINO GenAI's continuous batching pipeline."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +15,11 @@ from llm.backend import ChatMessage, Generation, Sampling
 from llm.errors import GenerationFailed, ModelUnusable
 from llm.settings import Settings
 
+# A step holds the interpreter and all other replies: 64 tokens take up to a second on two cores, 256 took four.
+_PROMPT_TOKENS_PER_STEP = 64
 _BLOCK_TOKENS = {"CPU": 32}  # tokens of one KV cache block
 _OTHER_BLOCK_TOKENS = 16
+_WARM_UP = "你好！" * 40  # longer than a step takes, so that both kinds of step are tried
 _FINISH_REASONS = {genai.GenerationFinishReason.STOP: "stop", genai.GenerationFinishReason.LENGTH: "length"}
 
 
@@ -44,6 +48,7 @@ class OpenVINOBackend:
     def __init__(self, folder: Path, settings: Settings) -> None:
         scheduler = genai.SchedulerConfig()
         scheduler.enable_prefix_caching = True
+        scheduler.max_num_batched_tokens = _PROMPT_TOKENS_PER_STEP
         scheduler.max_num_seqs = settings.llm_running_limit
         block_tokens = _BLOCK_TOKENS.get(settings.device, _OTHER_BLOCK_TOKENS)
         scheduler.num_kv_blocks = max(settings.llm_cache_tokens, settings.llm_max_model_len) // block_tokens + 1
@@ -58,6 +63,12 @@ class OpenVINOBackend:
             ) from exc
         self._tokenizer = self._pipeline.get_tokenizer()
         self._numbers = itertools.count()
+
+    def warm_up(self) -> None:
+        """Make the kernels and pack the weights, which the first step else does for seconds; frees the interpreter."""
+        config = self._config(Sampling(max_tokens=2))
+        prompt_ids = self.encode_chat([ChatMessage("user", _WARM_UP)])
+        self._pipeline.generate([ov.Tensor(np.array([prompt_ids], dtype=np.int64))], [config])
 
     def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
         prompt = self._tokenizer.apply_chat_template(
@@ -114,6 +125,6 @@ def _properties(settings: Settings) -> dict[str, object]:
 
 
 def _reason(exc: Exception) -> str:
-    """The line that says why; the ones before it name the runtime's own source files."""
+    """The runtime's last line without the time and the source file in front of it."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[-1] if lines else type(exc).__name__
+    return re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", lines[-1]) if lines else type(exc).__name__

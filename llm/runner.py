@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from llm.text import TextStream
 
 _log = logging.getLogger(__name__)
 _CLOSE_SECONDS = 5.0
+_YIELD_SECONDS = 0.001  # a step may hold the interpreter: first the event loop sends what the last one wrote
 
 # Makes the backend, warmed up; calls its argument with what it is doing, for /health.
 Loader = Callable[[Callable[[str], None]], Backend]
@@ -151,6 +153,7 @@ class Runner:
             if backend.has_work:
                 backend.step()
             self._running = [running for running in self._running if not _forward(running)]
+            time.sleep(_YIELD_SECONDS)
 
     def _start(self, backend: Backend, ticket: Ticket) -> None:
         try:
