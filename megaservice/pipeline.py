@@ -175,18 +175,17 @@ class _Run:
         while entry := await self._to_speak.get():
             sentence, transcript = entry
             try:
-                speech, self._endpoint = await self._speaker.speak(
+                speech, endpoint = await self._speaker.speak(
                     sentence.index, transcript, self._turn.voice, self._turn.language
                 )
-                clip = await asyncio.to_thread(
-                    self._clips.write, self._turn.turn_id, sentence.index, speech, self._endpoint
-                )
+                clip = await asyncio.to_thread(self._clips.write, self._turn.turn_id, sentence.index, speech, endpoint)
             except AllEnginesFailed as exc:
                 await self._give_up(sentence, Problem("speech", exc.code, exc.message))
             except OSError as exc:
                 told = f"The clip could not be stored in AUDIO_DIR: {exc.strerror}."
                 await self._give_up(sentence, Problem("audio", "clip_not_stored", told))
             else:
+                self._endpoint = endpoint
                 self._mark("first_audio")
                 await self.events.put(ClipReady(sentence.index, clip))
             self._unspoken.remove(sentence.index)

@@ -125,6 +125,8 @@ async def test_a_full_disk_still_gives_the_text(tmp_path: Path) -> None:
     assert by_kind(events, ClipFailed) == [
         ClipFailed(0, "clip_not_stored", "The clip could not be stored in AUDIO_DIR: Is a directory.")
     ]
+    assert isinstance(events[-1], TurnCompleted)
+    assert events[-1].endpoint is None
 
 
 async def test_a_dead_llm_is_the_only_event(tmp_path: Path) -> None:
