@@ -62,7 +62,11 @@ class Settings(BaseSettings):
     )
 
     LLM_ENDPOINT: str = Field("http://127.0.0.1:8008/v1", description="Base URL of the LLM's OpenAI API.")
-    LLM_MODEL_ID: str = Field("Qwen/Qwen2.5-0.5B-Instruct", min_length=1, description="Model to ask for.")
+    LLM_MODEL_ID: str = Field(
+        "Qwen/Qwen2.5-0.5B-Instruct",
+        min_length=1,
+        description="Model to ask for; `auto` takes what the server lists first.",
+    )
     LLM_API_KEY: SecretStr = Field(SecretStr(""), description="Sent to the LLM as a bearer token when set.")
     LLM_MAX_TOKENS: int = Field(
         256, ge=16, le=8192, description="Most tokens of one reply; a level may have a lower limit of its own."

@@ -422,6 +422,18 @@ async def test_readiness_tells_of_another_model() -> None:
         assert await client.readiness() == Readiness(ready=True, detail=detail, endpoint=server.url)
 
 
+async def test_auto_asks_for_the_model_that_the_server_lists_first() -> None:
+    async with VLLM(Script(REPLY), loading=Loading.REFUSED) as server, chat(server.url, "auto") as client:
+        assert await client.context_tokens() == 2048
+        assert client.model_id == "auto"
+        server.finish_loading()
+        detail = f"The LLM at {server.url} serves {MODEL_ID}."
+        assert await client.readiness() == Readiness(ready=True, detail=detail, endpoint=server.url)
+        await reply_of(client)
+        assert client.model_id == MODEL_ID
+        assert server.chats[0].body["model"] == MODEL_ID
+
+
 async def test_user_and_password_of_the_endpoint_are_not_told() -> None:
     async with VLLM(loading=Loading.REFUSED) as server, chat(server.url.replace("//", "//mei:secret@")) as client:
         readiness = await client.readiness()

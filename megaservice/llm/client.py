@@ -32,6 +32,9 @@ _FINISH_REASONS = {
 # Where servers write the tokens of prompt and reply together: vLLM; then names that others use.
 _LENGTH_NAMES = ("max_model_len", "context_length", "max_context_length", "n_ctx")
 
+# As a model id: whatever the server lists first.
+_AUTO = "auto"
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +60,7 @@ class _Wait:
 class ChatClient:
     """A ChatModel over HTTP. The same requests for every server; `max_model_len` counts where the server tells none.
 
+    With the model id `auto` it asks for the model that the server lists first, and `model_id` names that one once known.
     The environment's proxies are not used: the LLM is the deployer's own, at the address she wrote.
     """
 
@@ -74,6 +78,7 @@ class ChatClient:
     ) -> None:
         scheme, _, rest = base_url.rstrip("/").partition("://")
         self._endpoint = f"{scheme}://{rest.rpartition('@')[2]}"  # without user and password, for people
+        self._takes_any_model = model_id == _AUTO
         self._model_id = model_id
         self._temperature = temperature
         self._top_p = top_p
@@ -227,6 +232,9 @@ class ChatClient:
             raise self._unanswered(exc, self._timeouts.models_seconds) from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise self._faults.makes_no_sense("a list of models") from exc
+        if self._takes_any_model and served:
+            self._model_id = next(iter(served))
+            self._faults = Faults(self._endpoint, self._model_id)
         # A server of one model answers to any name, and its length is then ours too.
         only = next(iter(served.values())) if len(served) == 1 else None
         self._context_tokens = served.get(self._model_id, only) or self._max_model_len
