@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS = ("megaservice", "megatalk", "llm", "tts", "weights", "launcher")
+PROGRAMS = ("megaservice", "megatalk", "llm", "tts", "weights", "launcher", "preflight")
 
 # Row of each part of MegaService; a part may import its own row and those above it.
 ROWS = {
@@ -31,7 +31,7 @@ ROWS = {
     "__main__": 7,
 }
 UPSTREAM_LIBRARIES = {"httpx", "openai", "sqlalchemy"}  # row 3 alone talks to other servers
-ALLOWED_BETWEEN_PROGRAMS = {"llm": {"weights"}, "tts": {"weights"}, "launcher": {"weights"}}
+ALLOWED_BETWEEN_PROGRAMS = {"llm": {"weights", "preflight"}, "tts": {"weights"}, "launcher": {"weights", "preflight"}}
 
 
 def modules() -> list[Path]:
