@@ -60,7 +60,7 @@ class _Wait:
 class ChatClient:
     """A ChatModel over HTTP. The same requests for every server; `max_model_len` counts where the server tells none.
 
-    With the model id `auto` it asks for the model that the server lists first, and `model_id` names that one once known.
+    The model id `auto` asks for what the server lists first; `model_id` names that one once it is known.
     The environment's proxies are not used: the LLM is the deployer's own, at the address she wrote.
     """
 
