@@ -6,7 +6,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from weights.manifest import Weights, parse
@@ -94,7 +94,8 @@ def serving(index: PackageIndex) -> Iterator[PackageIndex]:
             self.end_headers()
             self.wfile.write(content[: len(content) // 2])
             index.in_mid_wheel.set()
-            self.rfile.read(1)  # b"" as soon as the client is gone
+            with suppress(ConnectionResetError):  # of a client that was killed with bytes unread
+                self.rfile.read(1)  # b"" as soon as the client is gone
             index.client_left.set()
             self.close_connection = True
 
