@@ -1,23 +1,46 @@
-"""`python -m megaservice`: check the settings, set up the logs, serve."""
+"""`python -m megaservice`: check the settings, set up the logs, serve. `--check` ends after the first of these."""
 
+import argparse
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from socket import socket
 
 import uvicorn
 
 from megaservice import logs
 from megaservice.app import create_app
+from megaservice.checks import check
 from megaservice.errors import SettingsError
 from megaservice.settings import load
 
 _SHUTDOWN_SECONDS = 3  # running streams get this long to end
 
 
-def main() -> int:
+def main(argv: Sequence[str] = ()) -> int:
+    parser = argparse.ArgumentParser(prog="python -m megaservice")
+    parser.add_argument("--check", action="store_true", help="print each fault of the settings in a line, and end")
+    parser.add_argument("--env-file", type=Path, default=Path(".env"), metavar="FILE", help="default: .env")
+    options = parser.parse_args(argv)
+    return _check(options.env_file) if options.check else _serve(options.env_file)
+
+
+def _check(env_file: Path) -> int:
     try:
-        settings, warnings = load()
+        settings, warnings = load(env_file)
+        check(settings)
+    except SettingsError as exc:
+        print(*exc.faults, sep="\n")  # noqa: T201
+        return 2
+    for warning in warnings:
+        print(f"warning: {warning}")  # noqa: T201
+    return 0
+
+
+def _serve(env_file: Path) -> int:
+    try:
+        settings, warnings = load(env_file)
         logs.configure(
             settings.LOG_DIR,
             level=settings.LOG_LEVEL,
@@ -59,4 +82,4 @@ class Server(uvicorn.Server):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

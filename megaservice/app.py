@@ -9,8 +9,8 @@ from functools import partial
 from fastapi import FastAPI
 
 from megaservice.audio.store import ClipStore
+from megaservice.checks import check
 from megaservice.conversations import Conversations
-from megaservice.errors import SettingsError
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog, fields
 from megaservice.models import Language
@@ -25,7 +25,6 @@ from megaservice.routes.turns import turn_routes
 from megaservice.settings import Settings
 from megaservice.speech import build_chain
 from megaservice.turns import Turns
-from megaservice.voices import load_voices
 from megaservice.warmup import warm_up
 
 log = logging.getLogger(__name__)
@@ -35,9 +34,8 @@ _BODY_BYTES = 1_048_576  # some 340,000 Chinese characters
 
 def create_app(settings: Settings) -> FastAPI:
     """MegaService as an ASGI application. Raises SettingsError and OSError for what cannot work."""
-    voices = load_voices(settings.TTS_VOICES_FILE)
+    voices = check(settings)
     default_voices = {Language.ZH: settings.TTS_VOICE_ZH, Language.EN: settings.TTS_VOICE_EN}
-    _check_defaults(default_voices, set(voices))
     payload_log = PayloadLog(
         enabled=settings.LOG_PAYLOADS,
         text_characters=settings.LOG_PAYLOAD_CHARACTERS,
@@ -86,17 +84,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(debug_routes(speech, voices[settings.TTS_VOICE_ZH]))
     app.include_router(health_routes(chat, speech))
     return app
-
-
-def _check_defaults(default_voices: dict[Language, str], known: set[str]) -> None:
-    names = {Language.ZH: "TTS_VOICE_ZH", Language.EN: "TTS_VOICE_EN"}
-    faults = tuple(
-        f"{names[language]}: got {voice!r}, wants a voice of TTS_VOICES_FILE: {', '.join(sorted(known))}"
-        for language, voice in default_voices.items()
-        if voice not in known
-    )
-    if faults:
-        raise SettingsError(faults)
 
 
 async def _sweep(clips: ClipStore, interval_seconds: float) -> None:

@@ -1,15 +1,11 @@
 """The voices a learner can pick from: TTS_VOICES_FILE, one TOML table a voice."""
 
-import logging
 import tomllib
 from pathlib import Path
 
 from megaservice.audio import wav
 from megaservice.errors import SettingsError, TTSBadAudio
-from megaservice.logs import fields
 from megaservice.models import Language, Voice
-
-log = logging.getLogger(__name__)
 
 # GPT-SoVITS refuses a reference outside of these.
 _SHORTEST_REFERENCE_SECONDS = 3.0
@@ -19,10 +15,7 @@ _KEYS = ("name", "language", "reference_path", "reference_file", "transcript", "
 
 
 def load_voices(path: Path) -> dict[str, Voice]:
-    """Voices by id, in the file's order. Raises SettingsError with one line per fault.
-
-    A `reference_file` that is not there is only warned of: the recording may lie with the GPT-SoVITS server alone.
-    """
+    """Voices by id, in the file's order. Raises SettingsError with one line per fault."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
@@ -71,8 +64,7 @@ def _reference_faults(file: Path) -> list[str]:
     try:
         facts = wav.parse(file.read_bytes())
     except FileNotFoundError:
-        log.warning("reference recording not found, so its length is not checked", extra=fields(reference_file=file))
-        return []
+        return [f"reference_file: {file} is not there; leave it out where only the GPT-SoVITS server has the recording"]
     except OSError as exc:
         return [f"reference_file: {file} cannot be read ({exc.strerror})"]
     except TTSBadAudio as exc:

@@ -19,6 +19,7 @@ ROWS = {
     "schemas": 2,
     "logs": 2,
     "voices": 2,
+    "checks": 2,
     "conversations": 2,
     "protocols": 2,
     "llm": 3,
