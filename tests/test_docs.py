@@ -55,6 +55,13 @@ def test_every_setting_is_documented_with_its_default(name: str, default: object
     assert f"# {description}\n#{name}={shown}\n" in ENV_EXAMPLE
 
 
+def test_every_variable_of_the_compose_files_is_known() -> None:
+    used = set()
+    for path in ROOT.glob("docker-compose*.yaml"):
+        used |= set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", path.read_text(encoding="utf-8")))
+    assert used - {*_defaults(), *SHARED_NAMES} == {"COMPOSE_ENV_FILES"}
+
+
 def test_settings_of_the_embedded_programs_are_known_by_name() -> None:
     assert {name for name in _defaults() if name.startswith("EMBEDDED_")} <= SHARED_NAMES
 
