@@ -85,7 +85,7 @@ def test_a_chinese_turn_gives_text_and_speech(running: Stack, tmp_path: Path) ->
 
 def test_tts_info_lists_the_endpoint(running: Stack) -> None:
     told = get(f"{running.megaservice_url}/debug/tts-info").json()
-    assert [endpoint["url"] for endpoint in told["endpoints"]] == ["http://tts:9088/v1"]
+    assert [endpoint["endpoint"] for endpoint in told["endpoints"]] == ["openai+http://tts:9088/v1"]
 
 
 def test_the_page_answers_under_its_own_port(running: Stack) -> None:
