@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from preflight import machine
+
 PORTS = {"EMBEDDED_LLM_PORT": 8008, "EMBEDDED_TTS_PORT": 9088, "MEGASERVICE_PORT": 9500, "MEGATALK_PORT": 8501}
 
 # Where each embedded program is reached, and so whether it is wanted.
@@ -79,10 +81,10 @@ def _names(addresses: str, name: str, env: Mapping[str, str]) -> bool:
 
 
 def _port(name: str, env: Mapping[str, str]) -> int:
-    value = env.get(name, str(PORTS[name]))
-    if not value.isdecimal() or not 0 < int(value) < 65536:
-        raise BadSetting(f"{name}: got {value!r}, wants a port from 1 to 65535")
-    return int(value)
+    try:
+        return machine.port_number(name, env.get(name, str(PORTS[name])))
+    except ValueError as exc:
+        raise BadSetting(str(exc)) from exc
 
 
 def _free_ports(names: list[str]) -> dict[str, int]:

@@ -1,150 +1,330 @@
-"""What scripts/start says before it downloads anything, and which ports and addresses it hands out."""
+"""scripts/preflight: each kind of bad value in .env gives exactly its one line, and what ships gives none."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from launcher import arguments, plan, preflight
-from launcher.virtualenv import VirtualEnv
+from megaservice.__main__ import main as megaservice
+from megaservice.audio.wav import write
+from megaservice.checks import least_model_len
+from preflight import __main__ as preflight
+from preflight import stack
+from preflight.engine import Engine
+from tests.test_preflight_vllm_openvino import BAD as BAD_VLLM
 
-_ROOT = Path(__file__).parent.parent
-_GIGABYTE = 1_000_000_000
-
-
-def _memory(folder: Path, *, available_kilobytes: int, limit: str = "max", used: int = 0, cache: int = 0) -> Path:
-    (folder / "proc").mkdir()
-    (folder / "proc/meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:  {available_kilobytes} kB\n")
-    cgroup = folder / "sys/fs/cgroup"
-    cgroup.mkdir(parents=True)
-    (cgroup / "memory.max").write_text(limit)
-    (cgroup / "memory.current").write_text(str(used))
-    (cgroup / "memory.stat").write_text(f"anon 1\ninactive_file {cache}\n")
-    return folder
+ROOT = Path(__file__).parent.parent
+WELL = [preflight.ALL_WELL]
+MEND_ROOM = "add docker-compose.embedded.yaml, which needs less, or take a smaller LLM_MODEL_ID."
 
 
-def test_taken_port_is_said_with_its_variable() -> None:
+@dataclass(frozen=True)
+class FakeEngine(Engine):
+    """Has a folder for volumes, and runs the stack if told so."""
+
+    volumes: Path | None = None
+    is_running: bool = False
+    has_volumes: bool = False
+    container: Callable[[], list[str] | None] = lambda: None
+
+    def stack_is_running(self) -> bool:
+        return self.is_running
+
+    def has_models(self) -> bool:
+        return self.has_volumes
+
+    def folder(self) -> Path | None:
+        return self.volumes
+
+    def check_in_container(self) -> list[str] | None:
+        return self.container()
+
+
+@pytest.fixture(autouse=True)
+def _repository_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for name in list(os.environ):
+        if re.match("LLM_|TTS_|HSK_|MEGA|AUDIO_|LOG_|VLLM_|EMBEDDED_|GPT_SOVITS_|COMPOSE_", name.upper()):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def machine_root(tmp_path: Path) -> Path:
+    """16 GB, one GPU."""
+    return _machine(tmp_path / "machine", gigabytes=16)
+
+
+def _machine(root: Path, *, gigabytes: int) -> Path:
+    (root / "dev/dri").mkdir(parents=True)
+    (root / "dev/dri/renderD128").touch()
+    (root / "proc").mkdir()
+    (root / "proc/meminfo").write_text(f"MemAvailable:  {gigabytes * 10**9 // 1024} kB\n", encoding="ascii")
+    return root
+
+
+class Told:
+    """What scripts/preflight prints for a .env. There is no .venv, and what the container would say is said here."""
+
+    def __init__(self, folder: Path, machine_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._folder = folder
+        self._machine_root = machine_root
+        self._capsys = capsys
+
+    def __call__(self, content: str | bytes, *overlays: str, **engine: object) -> list[str]:
+        file = self._folder / ".env"
+        ports = "MEGASERVICE_PORT={}\nMEGATALK_PORT={}\n".format(*_free_ports())  # those of `content` win
+        file.write_bytes(ports.encode() + (content.encode() if isinstance(content, str) else content))
+        fake = FakeEngine(self._folder, file, overlays, container=lambda: self._megaservice(file), **engine)  # type: ignore[arg-type]
+        told, exit_code = preflight.report(preflight.on_machine(fake, {}, self._machine_root))
+        assert exit_code == int(any(not line.startswith("warning: ") for line in told if line not in WELL))
+        return [line.replace(str(self._folder), "DIR") for line in told]
+
+    def _megaservice(self, file: Path) -> list[str]:
+        megaservice(["--check", "--env-file", str(file)])
+        return self._capsys.readouterr().out.splitlines() or WELL
+
+
+@pytest.fixture
+def told(tmp_path: Path, machine_root: Path, capsys: pytest.CaptureFixture[str]) -> Told:
+    return Told(tmp_path, machine_root, capsys)
+
+
+def _free_ports() -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+BAD = [
+    *(("".join(f"{name}={value}\n" for name, value in env.items()), line) for env, line in BAD_VLLM),
+    (
+        "VLLM_OPENVINO_KVCACHE_SPACE=50\n",
+        "VLLM_OPENVINO_KVCACHE_SPACE: got '50', which with Qwen/Qwen2.5-0.5B-Instruct takes 55.6 GB of memory, "
+        "and the container of vllm-openvino may take 6.4; write VLLM_OPENVINO_KVCACHE_SPACE=4, "
+        "or raise that service's mem_limit",
+    ),
+    (
+        "LLM_MODEL_ID=Qwen/Qwen2.5-7B-Instruct\n",
+        "LLM_MODEL_ID: Qwen/Qwen2.5-7B-Instruct takes 9.5 GB of memory, and the container of vllm-openvino may take "
+        "6.4; take a smaller model, or raise that service's mem_limit",
+    ),
+    (
+        "LLM_MAX_MODEL_LEN=600\n",
+        f"LLM_MAX_MODEL_LEN: got 600, wants {least_model_len(256)} or more, "
+        "as prompt and reply of some level take that many tokens",
+    ),
+    ("LLM_MAX_MODEL_LEN=2k\n", "LLM_MAX_MODEL_LEN: got '2k', wants a valid integer, "
+     "unable to parse string as an integer"),
+    ("LLM_ENDPOINT=gpt:x\n", "LLM_ENDPOINT: got 'gpt:x', wants a URL such as http://host:port/path"),
+    (
+        "LLM_ENDPOINT=http://localhost:8008/v1\n",
+        "LLM_ENDPOINT: got localhost, which in a container is that container itself; name a service "
+        "(http://vllm-openvino:8008/v1), or this machine by an address that containers reach",
+    ),
+    (
+        "TTS_ENDPOINTS=sovits-v2+http://gpt-sovits:9880,openai+http://127.0.0.1:9088/v1\n",
+        "TTS_ENDPOINTS: got 127.0.0.1, which in a container is that container itself; name a service "
+        "(openai+http://tts:9088/v1), or this machine by an address that containers reach",
+    ),
+    (
+        "TTS_ENDPOINTS=espeak+http://tts:1\n",
+        "TTS_ENDPOINTS: got 'espeak+http://tts:1', wants dialect+url with a dialect of sovits-v2, sovits-v1, openai",
+    ),
+    (
+        "TTS_ENDPOINTS=openai+tts:9088\n",
+        "TTS_ENDPOINTS: got 'openai+tts:9088', wants a URL such as http://host:port/path",
+    ),
+    ("MEGATALK_PORT=page\n", "MEGATALK_PORT: got 'page', wants a port from 1 to 65535; write MEGATALK_PORT=8501"),
+    (
+        "MEGASERVICE_PORT=95000\n",
+        "MEGASERVICE_PORT: got '95000', wants a port from 1 to 65535; write MEGASERVICE_PORT=9500",
+    ),
+    (
+        "MEGASERVICE_PORT=9501\nMEGATALK_PORT=9501\n",
+        "MEGATALK_PORT: got 9501, which is MEGASERVICE_PORT too; write MEGATALK_PORT=9502",
+    ),
+    (
+        "RENDER_GROUP_ID=render\n",
+        "RENDER_GROUP_ID: got 'render', wants a group's number; write what `stat -c %g /dev/dri/renderD128` prints",
+    ),
+    ("GPT_SOVITS_THREADS=all\n", "GPT_SOVITS_THREADS: got 'all', wants a whole number of threads; "
+     "write GPT_SOVITS_THREADS=0 for one a core"),
+    ("GPT_SOVITS_VERSION=v4\n", "GPT_SOVITS_VERSION: got 'v4', wants v2 or v2Pro; write GPT_SOVITS_VERSION=v2"),
+    ("EMBEDDED_DEVICE=gpu\n", "EMBEDDED_DEVICE: got 'gpu', wants a device's name in upper case (CPU, GPU, GPU.1); "
+     "write EMBEDDED_DEVICE=CPU"),
+    ("TORCH_INDEX_URL=cpu\n", "TORCH_INDEX_URL: got 'cpu', wants a URL; "
+     "write TORCH_INDEX_URL= for PyTorch's own index"),
+    ("TTS_VOICE_ZH=tom\n", "TTS_VOICE_ZH: got 'tom', wants a voice of TTS_VOICES_FILE: "
+     "en_female, en_male, zh_female, zh_male"),
+    ("TTS_VOICES_FILE=none.toml\n", "TTS_VOICES_FILE: none.toml cannot be read (No such file or directory)"),
+    ("llm_model_id=x\n", "llm_model_id: is not a known name; write it LLM_MODEL_ID"),
+    (b"MEGATALK_MODEL_NOTE=\xe9\n", ".env: line 3 is not in UTF-8; save the file as UTF-8 without a byte order mark"),
+    ("LOG_LEVEL=INFO\r\n", ".env: its lines end in CRLF, wants LF; write `sed -i 's/\\r$//' .env`"),
+    ("export LOG_LEVEL=INFO\n", ".env: line 3 begins with `export`, which only a shell knows; "
+     "begin it with LOG_LEVEL="),
+    ("LOG_LEVEL = INFO\n", ".env: line 3 has a space beside its `=`; write LOG_LEVEL=..."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "line"), BAD, ids=lambda value: str(value)[:40].strip())
+def test_bad_env_file_gives_exactly_one_line(told: Told, content: str | bytes, line: str) -> None:
+    assert told(content) == [line]
+
+
+@pytest.mark.parametrize("overlays", [(), ("gpu",), ("nvidia",), ("embedded",), ("ollama",), ("vllm-cpu",)])
+def test_what_ships_has_no_fault(told: Told, machine_root: Path, overlays: tuple[str, ...]) -> None:
+    group = (machine_root / "dev/dri/renderD128").stat().st_gid
+    shipped = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert told(f"{shipped}RENDER_GROUP_ID={group}\n", *overlays) == WELL
+
+
+def test_every_value_of_the_example_may_be_written_out(told: Told) -> None:
+    shipped = (ROOT / ".env.example").read_text(encoding="utf-8")
+    written = re.sub("^#([A-Z])", r"\1", shipped, flags=re.MULTILINE)
+    assert told(re.sub("^MEGA.*PORT=.*\n", "", written, flags=re.MULTILINE), "embedded") == WELL
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told_line"),
+    [
+        (2.0, "reference_file: DIR/a.wav is 2.0 s long, wants 3 to 10 s, else GPT-SoVITS refuses it"),
+        (11.0, "reference_file: DIR/a.wav is 11.0 s long, wants 3 to 10 s, else GPT-SoVITS refuses it"),
+        (0.0, "reference_file: DIR/a.wav: no WAV file"),
+        (
+            None,
+            "reference_file: DIR/a.wav is not there; leave it out where only the GPT-SoVITS server has the recording",
+        ),
+    ],
+)
+def test_bad_reference_recording_gives_exactly_one_line(
+    told: Told, tmp_path: Path, seconds: float | None, told_line: str
+) -> None:
+    recording = tmp_path / "a.wav"
+    if seconds:
+        recording.write_bytes(write(b"\x10\x20" * int(seconds * 16_000), 16_000))
+    elif seconds is not None:
+        recording.write_bytes(b"ID3 or so")
+    shipped = (ROOT / "tts/voices.toml").read_text(encoding="utf-8")
+    voices = tmp_path / "voices.toml"
+    voices.write_text(shipped.replace("tts/references/zh_female.wav", str(recording)), encoding="utf-8")
+    (line,) = told(f"TTS_VOICES_FILE={voices}\n")
+    assert line.startswith(f"DIR/voices.toml [zh_female] {told_line}")
+
+
+def test_taken_port_is_told_unless_the_stack_has_it(told: Told) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert preflight.port_faults({"MEGATALK_PORT": port}) == [
+        content = f"MEGATALK_PORT={port}\n"
+        assert told(content) == [
             f"Port {port} is taken: end the program that listens there, or set MEGATALK_PORT to a free port."
         ]
-    assert preflight.port_faults({"MEGATALK_PORT": port}) == []
+        assert told(content, is_running=True) == WELL
 
 
-def test_available_memory_is_the_machines(tmp_path: Path) -> None:
-    assert preflight.available_memory_bytes(_memory(tmp_path, available_kilobytes=1000)) == 1_024_000
-
-
-def test_available_memory_is_the_containers_where_that_is_less(tmp_path: Path) -> None:
-    root = _memory(tmp_path, available_kilobytes=10**7, limit="2000000000", used=700_000_000, cache=200_000_000)
-    assert preflight.available_memory_bytes(root) == 1_500_000_000
-
-
-def test_memory_that_cannot_be_told_stops_nothing(tmp_path: Path) -> None:
-    assert preflight.available_memory_bytes(tmp_path) is None
-
-
-def test_too_little_memory_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "available_memory_bytes", lambda: 2 * _GIGABYTE)
-    assert preflight.memory_fault(2 * _GIGABYTE) is None
-    fault = preflight.memory_fault(3 * _GIGABYTE)
-    assert fault is not None
-    assert fault.startswith("2.0 GB of memory are free and 3.0 GB are needed: ")
-
-
-def test_needs_on_one_disk_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3 * _GIGABYTE))
-    assert preflight.disk_faults([(tmp_path / "a" / "b", 2 * _GIGABYTE), (tmp_path, _GIGABYTE)]) == []
-    faults = preflight.disk_faults([(tmp_path / "a" / "b", 2 * _GIGABYTE), (tmp_path, 2 * _GIGABYTE)])
-    assert faults == [
-        f"{tmp_path} has 3.0 GB of free disk and 4.0 GB are needed: free some, "
-        "or set MEGATALK_CACHE to a folder on a larger disk."
+@pytest.mark.parametrize(
+    ("content", "overlay", "name"),
+    [
+        ("VLLM_OPENVINO_DEVICE=GPU\n", None, "VLLM_OPENVINO_DEVICE"),
+        ("EMBEDDED_DEVICE=GPU\n", "embedded", "EMBEDDED_DEVICE"),
+    ],
+)
+def test_gpu_wants_its_device_and_group(
+    told: Told, machine_root: Path, content: str, overlay: str | None, name: str
+) -> None:
+    overlays = (overlay,) if overlay else ()
+    group = (machine_root / "dev/dri/renderD128").stat().st_gid
+    wanted = f"wants the group of /dev/dri/renderD128; write RENDER_GROUP_ID={group}"
+    assert told(content, *overlays) == [f"RENDER_GROUP_ID: got nothing, {wanted}"]
+    assert told(content + "RENDER_GROUP_ID=4242\n", *overlays) == [f"RENDER_GROUP_ID: got '4242', {wanted}"]
+    shutil.rmtree(machine_root / "dev")
+    assert told(content, *overlays) == [
+        f"{name}: got 'GPU', wants a machine with /dev/dri/renderD*, and this has none; "
+        f"install the GPU's driver, or write {name}=CPU"
     ]
 
 
-def test_env_file_is_read_without_python_dotenv(tmp_path: Path) -> None:
+def test_too_little_memory_and_disk_are_told_until_the_stack_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Told(tmp_path, _machine(tmp_path / "small", gigabytes=5), capsys)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2_000_000_000))
+    memory = f"5.0 GB of memory are free and 8.5 GB are needed: close other programs, or {MEND_ROOM}"
+    disk = f"DIR has 2.0 GB of free disk and 3.5 GB are needed: free some, or {MEND_ROOM}"
+    assert small("", volumes=tmp_path) == [memory, disk]
+    assert small("", volumes=tmp_path, has_volumes=True) == [memory]
+    assert small("", volumes=tmp_path, is_running=True) == WELL
+    assert small("", "embedded", volumes=tmp_path) == [disk.replace("3.5 GB", "4.0 GB")]
+
+
+def test_settings_of_a_replaced_server_do_not_matter(told: Told) -> None:
+    content = "VLLM_OPENVINO_DEVICE=gpu\nVLLM_CPU_KVCACHE_SPACE=4\nLLM_ENDPOINT=http://127.0.0.1:8008/v1\n"
+    assert len(told(content)) == 3
+    assert told(content, "vllm-cpu") == WELL
+    assert told(content + "TTS_ENDPOINTS=openai+http://127.0.0.1:9088/v1\n", "embedded") == WELL
+
+
+def test_unknown_names_only_warn(told: Told) -> None:
+    assert told("VLLM_OPENVINO_KV_CACHE_SPACE=1\nTTS_VOICE=x\n") == [
+        "warning: VLLM_OPENVINO_KV_CACHE_SPACE: is not a known setting of vLLM's OpenVINO backend",
+        "warning: TTS_VOICE: is not a known setting and is ignored",
+    ]
+
+
+def test_overlays_are_those_of_compose_file() -> None:
+    assert stack.overlays_of("docker-compose.yaml:/srv/docker-compose.vllm-cpu.yaml:mine.yaml") == ("vllm-cpu",)
+
+
+def test_limits_are_those_of_the_compose_files() -> None:
+    files = {"docker-compose.yaml": stack.VLLM_OPENVINO}
+    files |= {f"docker-compose.{overlay}.yaml": server for overlay, server in stack.LLM_SERVERS.items()}
+    for file, server in files.items():
+        if not (ROOT / file).exists():
+            continue
+        service = re.search(
+            rf"^  {server.service}:\n(.*?)(?=^\S|^  \S)", (ROOT / file).read_text("utf-8") + "\n-", re.M | re.S
+        )
+        assert service, file
+        limit = re.search(r"^    mem_limit: (\S+)", service[1], re.MULTILINE)
+        assert (file, limit and limit[1]) == (file, server.mem_limit)
+
+
+def test_without_packages_the_container_is_asked_and_else_a_line_says_so(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text(
-        "# ports\nMEGATALK_PORT=8600\nexport LOG_DIR = 'my logs'  # ours\nnonsense\nLLM_API_KEY=a#b\nEMPTY=\n"
-    )
-    assert preflight.read_env_file(file) == {
-        "MEGATALK_PORT": "8600",
-        "LOG_DIR": "my logs",
-        "LLM_API_KEY": "a#b",
-        "EMPTY": "",
-    }
-    assert preflight.read_env_file(tmp_path / "none") == {}
+    asked = FakeEngine(tmp_path, file, (), container=lambda: ["LLM_TOP_P: got '7'"])
+    assert preflight.check_megaservice(asked, {}) == ["LLM_TOP_P: got '7'"]
+    (line,) = preflight.check_megaservice(FakeEngine(tmp_path, file, ()), {})
+    assert line.startswith("warning: MegaService's own settings and the voices were not checked; ")
 
 
-def test_faults_are_said_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in plan.PORTS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(preflight, "available_memory_bytes", lambda: _GIGABYTE // 2)
-    monkeypatch.setattr(preflight, "disk_faults", lambda needs: [])
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        (tmp_path / ".env").write_text(f"MEGASERVICE_PORT={taken.getsockname()[1]}\n")
-        faults = preflight.faults(arguments.parse([]), VirtualEnv(tmp_path / ".venv"), [])
-        of_say = preflight.faults(arguments.parse(["--say", "你好"]), VirtualEnv(tmp_path / ".venv"), [])
-    assert [fault.split()[0] for fault in faults if "MEGASERVICE_PORT" in fault or "memory" in fault] == ["Port", "0.5"]
-    assert [fault.split()[0] for fault in of_say] == ["0.5"]
-    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+def test_script_names_every_fault_and_fails(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("vllm_openvino_device=CPU\nVLLM_OPENVINO_KVCACHE_SPACE=4GB\nLLM_ENDPOINT=http://localhost\n")
+    done = _run(["scripts/preflight", "--env-file", str(file)])
+    names = {line.split(":")[0] for line in done.stdout.splitlines()}
+    assert done.returncode == 1, done.stderr
+    assert names >= {"vllm_openvino_device", "VLLM_OPENVINO_KVCACHE_SPACE", "LLM_ENDPOINT"}
 
 
-def test_wrong_python_is_refused_in_one_sentence() -> None:
-    script = (_ROOT / "scripts/start").read_text(encoding="utf-8")
-    old = f"import sys; sys.version_info = (3, 10, 0); sys.version = '3.10.0 (x)'\n{script}"
-    result = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert result.stderr == "MegaTalk runs on Python 3.11, 3.12 and 3.13; this is 3.10.0.\n"
+def test_module_inside_the_stack_reads_its_environment() -> None:
+    module = [sys.executable, "-m", "preflight", "--in-compose"]
+    good = {"LLM_ENDPOINT": "http://vllm-openvino:8008/v1", "TTS_ENDPOINTS": "openai+http://tts:9088/v1"}
+    done = _run(module, good)
+    assert (done.returncode, done.stdout.splitlines()) == (0, WELL), done.stderr
+    done = _run(module, good | {"VLLM_OPENVINO_KVCACHE_SPACE": "4GB", "LLM_TOP_P": "7"})
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["VLLM_OPENVINO_KVCACHE_SPACE", "LLM_TOP_P"]
 
 
-def test_embedded_programs_get_our_addresses() -> None:
-    planned = plan.make({}, page=True)
-    assert planned.ports == {
-        "MEGASERVICE_PORT": 9500,
-        "EMBEDDED_LLM_PORT": 8008,
-        "EMBEDDED_TTS_PORT": 9088,
-        "MEGATALK_PORT": 8501,
-    }
-    assert planned.env["LLM_ENDPOINT"] == "http://127.0.0.1:8008/v1"
-    assert planned.env["TTS_ENDPOINTS"] == "openai+http://127.0.0.1:9088/v1"
-    assert planned.env["MEGASERVICE_URL"] == "http://127.0.0.1:9500"
-    assert planned.page_url == "http://127.0.0.1:8501"
-
-
-def test_what_the_user_set_wins() -> None:
-    given = {
-        "LLM_ENDPOINT": "http://gpu:8000/v1",
-        "TTS_ENDPOINTS": "",
-        "MEGASERVICE_PORT": "9600",
-        "AUDIO_DIR": "/clips",
-    }
-    planned = plan.make(given, page=False)
-    assert planned.ports == {"MEGASERVICE_PORT": 9600, "EMBEDDED_TTS_PORT": 9088}
-    assert planned.llm_url is None
-    assert planned.env["LLM_ENDPOINT"] == "http://gpu:8000/v1"
-    assert planned.audio_dir == Path("/clips")
-
-
-def test_any_port_takes_free_ones() -> None:
-    planned = plan.make({"MEGASERVICE_PORT": "9500"}, page=True, any_port=True)
-    assert len(set(planned.ports.values())) == 4
-    assert not set(planned.ports.values()) & set(plan.PORTS.values())
-    assert planned.env["MEGASERVICE_PORT"] == str(planned.ports["MEGASERVICE_PORT"])
-
-
-@pytest.mark.parametrize("value", ["0", "65536", "http", "-1", "8501 "])
-def test_bad_port_names_its_variable(value: str) -> None:
-    with pytest.raises(plan.BadSetting, match=r"^MEGATALK_PORT: got .*, wants a port from 1 to 65535$"):
-        plan.make({"MEGATALK_PORT": value}, page=True)
-
-
-def test_scripts_are_executable() -> None:
-    assert all(os.access(_ROOT / "scripts" / name, os.X_OK) for name in ("start", "lock", "check", "test"))
-    assert os.access(_ROOT / ".ci/run", os.X_OK)
+def _run(argv: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **(env or {})}
+    return subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)

@@ -48,9 +48,9 @@ BAD: list[tuple[dict[str, str], str]] = [
         f"{_SPACE}: got '-1', wants a whole number of GiB without a unit, else vLLM ends; write {_SPACE}=1",
     ),
     (
-        {_SPACE: "1", "LLM_MODEL_ID": "Qwen/Qwen2.5-14B-Instruct", "LLM_MAX_MODEL_LEN": "65536"},
-        f"{_SPACE}: got '1', which holds 43690 tokens of Qwen/Qwen2.5-14B-Instruct, fewer than "
-        f"LLM_MAX_MODEL_LEN=65536; write {_SPACE}=2, or a smaller LLM_MAX_MODEL_LEN",
+        {_SPACE: "1", "LLM_MODEL_ID": "Qwen/Qwen2.5-3B-Instruct", "LLM_MAX_MODEL_LEN": "131072"},
+        f"{_SPACE}: got '1', which holds 74898 tokens of Qwen/Qwen2.5-3B-Instruct, fewer than "
+        f"LLM_MAX_MODEL_LEN=131072; write {_SPACE}=2, or a smaller LLM_MAX_MODEL_LEN",
     ),
     (
         {"VLLM_CPU_KVCACHE_SPACE": "50"},
@@ -79,8 +79,8 @@ BAD: list[tuple[dict[str, str], str]] = [
         f"{_TRUST}: got 'yes', wants true or false; write {_TRUST}=false",
     ),
     (
-        {"LLM_MODEL_ID": "THUDM/chatglm3-6b"},
-        f"{_TRUST}: got 'false', but THUDM/chatglm3-6b needs true, as ChatGLM's architecture is only in its "
+        {"LLM_MODEL_ID": "openbmb/MiniCPM-2B-sft-bf16"},
+        f"{_TRUST}: got 'false', but openbmb/MiniCPM-2B-sft-bf16 needs true, as MiniCPM's architecture is only in its "
         f"repository; read that code and write {_TRUST}=true, or take another LLM_MODEL_ID",
     ),
 ]

@@ -1,0 +1,63 @@
+"""Values of .env that no program looks at before its container starts, or that are right outside of one only."""
+
+import re
+from collections.abc import Mapping
+
+from preflight import machine
+from preflight.stack import endpoint_host
+
+PORTS = {"MEGASERVICE_PORT": "9500", "MEGATALK_PORT": "8501"}
+
+# What each wants: as a pattern, in words, and what to write.
+_WANTED = {
+    "RENDER_GROUP_ID": (r"\d+", "a group's number", "what `stat -c %g /dev/dri/renderD128` prints"),
+    "GPT_SOVITS_THREADS": (r"\d{1,2}", "a whole number of threads", "GPT_SOVITS_THREADS=0 for one a core"),
+    "GPT_SOVITS_VERSION": (r"v2|v2Pro", "v2 or v2Pro", "GPT_SOVITS_VERSION=v2"),
+    "GPT_SOVITS_HUB_URL": (r"none|https?://\S+", "a URL or none", "GPT_SOVITS_HUB_URL=https://huggingface.co"),
+    "TORCH_INDEX_URL": (r"https?://\S+", "a URL", "TORCH_INDEX_URL= for PyTorch's own index"),
+    "EMBEDDED_DEVICE": (r"[A-Z]+(\.\d+)?", "a device's name in upper case (CPU, GPU, GPU.1)", "EMBEDDED_DEVICE=CPU"),
+}
+
+
+def faults(env: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}: got {env[name]!r}, wants {wants}; write {mend}"
+        for name, (pattern, wants, mend) in _WANTED.items()
+        if name in env and not re.fullmatch(pattern, env[name])
+    ]
+
+
+def loopback_faults(env: Mapping[str, str]) -> list[str]:
+    """Addresses that mean this machine here and the container itself in there."""
+    entries = {
+        "LLM_ENDPOINT": [env.get("LLM_ENDPOINT", "")],
+        "TTS_ENDPOINTS": [entry.strip().partition("+")[2] for entry in env.get("TTS_ENDPOINTS", "").split(",")],
+    }
+    service = {"LLM_ENDPOINT": "http://vllm-openvino:8008/v1", "TTS_ENDPOINTS": "openai+http://tts:9088/v1"}
+    told = []
+    for name, urls in entries.items():
+        hosts = [host for url in urls if _is_loopback(host := endpoint_host(url))]
+        told += [
+            f"{name}: got {host}, which in a container is that container itself; "
+            f"name a service ({service[name]}), or this machine by an address that containers reach"
+            for host in hosts[:1]
+        ]
+    return told
+
+
+def port_faults(env: Mapping[str, str], *, are_ours: bool) -> list[str]:
+    """With `are_ours` the stack runs already and has the ports itself."""
+    told, ports = [], {}
+    for name, default in PORTS.items():
+        try:
+            ports[name] = machine.port_number(name, env.get(name, default))
+        except ValueError as exc:
+            told.append(f"{exc}; write {name}={default}")
+    if len(set(ports.values())) < len(ports):
+        first, second = PORTS
+        return [f"{second}: got {ports[second]}, which is {first} too; write {second}={ports[second] + 1}"]
+    return told if are_ours else told + machine.port_faults(ports)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1", "0.0.0.0") or host.endswith(".localhost") or host.startswith("127.")
