@@ -53,7 +53,11 @@ SHARED_NAMES = frozenset(
         "LLM_MEMORY_LIMIT",
         "RENDER_GROUP_ID",
         "TORCH_INDEX_URL",
+        "GPT_SOVITS_VERSION",
         "GPT_SOVITS_THREADS",
+        "GPT_SOVITS_HUB_URL",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
     }
 )
 
