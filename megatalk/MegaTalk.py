@@ -1,13 +1,16 @@
 """The page. It keeps turn ids and what the learner wrote; the browser streams and speaks the replies (component/)."""
 
+import hashlib
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from megatalk.client import MegaServiceClient, MegaServiceError, is_id, megaservice_url
+from megatalk.fingerprint import fingerprint
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = {"zh": "中文", "en": "English"}
@@ -38,10 +41,15 @@ def client(base_url: str) -> MegaServiceClient:
 
 def turns_component() -> Any:
     """The browser part, one module in the page's own DOM; read in each run, so that a file copied in shows."""
-    parts = [(HERE / "component" / name).read_text("utf-8") for name in ("audio.js", "row.js", "turn.js")]
+    script = "\n".join((HERE / "component" / name).read_text("utf-8") for name in ("audio.js", "row.js", "turn.js"))
+    edition = hashlib.sha256(script.encode()).hexdigest()
     css = (HERE / "component" / "turn.css").read_text("utf-8")
     return st.components.v2.component(
-        "megatalk_turns", html="<div class='mt-book'>\n</div>", css=css, js="\n".join(parts), isolate_styles=False
+        "megatalk_turns",
+        html="<div class='mt-book'>\n</div>",
+        css=css,
+        js=f'const EDITION = "{edition}";\n{script}',
+        isolate_styles=False,
     )
 
 
@@ -101,6 +109,11 @@ def remember() -> None:
     st.session_state.setdefault("conversation", talk if is_id(talk) else None)
 
 
+@st.fragment(run_every=timedelta(days=1))
+def come_back() -> None:
+    """Nothing by itself: only a page with a timed part is drawn anew when the browser finds a server that was away."""
+
+
 def bar() -> str:
     """Title, language, level, new conversation; returns the language."""
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
@@ -139,12 +152,13 @@ def greeting(language: str) -> None:
 
 st.set_page_config(page_title="MegaTalk", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
 remember()
+come_back()
 language = bar()
 with st.container(key="pages"):
     turns_component()(
         key="book",
         data={name: st.session_state[name] for name in ("conversation", "turns", "notice")}
-        | {"modelNote": os.environ.get("MEGATALK_MODEL_NOTE", "")},
+        | {"modelNote": os.environ.get("MEGATALK_MODEL_NOTE", ""), "code": fingerprint(HERE)},
         on_again_change=send_again,
     )
 if st.session_state.conversation is None:

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import megatalk
+from megatalk.fingerprint import fingerprint
 from tests.doubles.megaservice import BUSY, DoubleMegaService, create_double, serving
 
 PAGE = Path(megatalk.__file__).parent / "MegaTalk.py"
@@ -61,6 +62,7 @@ def test_message_becomes_a_turn_with_the_chosen_level(page: AppTest, double: Dou
         "turns": page.session_state.turns,
         "notice": None,
         "modelNote": "",
+        "code": fingerprint(PAGE.parent),
     }
 
 

@@ -19,6 +19,8 @@ class Book {
     this.stream = null;
     this.submittedAt = null;
     this.isFollowing = true; // the newest line is kept in view until the learner scrolls away
+    this.edition = EDITION; // names this very code; MegaTalk.py puts it in front
+    this.life = new AbortController();
     this.player.onChange = () => this.rows.forEach((row) => row.refresh());
     this.actions = {
       stop: (row) => this.stop(row),
@@ -32,18 +34,29 @@ class Book {
 
   // Sending is the gesture that unlocks sound, silences the reply before, and starts the learner's clock.
   listen() {
+    const { signal } = this.life;
     const input = (node) => node.closest?.("[data-testid=stChatInput]");
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.stop(this.heard);
       const isSent = event.key === "Enter" && !event.shiftKey && !event.isComposing;
       if (isSent && input(event.target) && event.target.value?.trim()) this.submitted();
-    }, true);
+    }, { capture: true, signal });
     document.addEventListener("click", ({ target }) => {
       const isSent = (input(target) && target.closest("button")) || target.closest?.(".st-key-starter button");
       if (isSent) this.submitted();
-    }, true);
-    document.addEventListener("wheel", ({ deltaY }) => (this.isFollowing &&= deltaY > 0), { passive: true });
-    document.addEventListener("touchmove", () => (this.isFollowing = false), { passive: true });
+    }, { capture: true, signal });
+    document.addEventListener("wheel", ({ deltaY }) => (this.isFollowing &&= deltaY > 0), { passive: true, signal });
+    document.addEventListener("touchmove", () => (this.isFollowing = false), { passive: true, signal });
+  }
+
+  // The book of newer code takes over: it finds the conversation where a reloaded page would.
+  leave() {
+    this.remember();
+    this.closeStream();
+    this.player.silence();
+    this.player.context?.close();
+    this.life.abort();
+    clearTimeout(this.healthTimer);
   }
 
   submitted() {
@@ -58,13 +71,14 @@ class Book {
   }
 
   // Streamlit hands over a place in the page and the turns it knows, and does so again after each change.
-  show(place, { conversation, turns, notice, modelNote }, send) {
+  show(place, { conversation, turns, notice, modelNote, code }, send) {
     this.send = send;
     this.modelNote = modelNote;
     if (this.place !== place) this.open(place);
     if (notice) this.watchHealth();
     if (conversation !== this.conversation) this.turnOver(conversation);
     for (const turn of turns) if (!this.rows.has(turn.id)) this.begin(turn);
+    this.pages.dataset.code = code;
     this.pages.dataset.empty = String(this.rows.size === 0);
     this.lost.hidden = this.rows.size > 0 || conversation === null;
   }
@@ -223,7 +237,8 @@ class Book {
     this.status.dataset.status = status;
     this.status.title = [megaservice.llm?.detail, megaservice.tts?.detail].filter(Boolean).join(" · ");
     if (megaservice.llm?.model) this.showModel(megaservice.llm.model);
-    if (status !== "ready") this.healthTimer = setTimeout(() => this.watchHealth(), HEALTH_SECONDS * 1000);
+    const isToGoOn = status !== "ready" && !this.life.signal.aborted;
+    if (isToGoOn) this.healthTimer = setTimeout(() => this.watchHealth(), HEALTH_SECONDS * 1000);
     return status;
   }
 
@@ -247,7 +262,10 @@ class Book {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  // On window: the sound and the open stream outlive a redrawn component.
-  window.megatalk ??= new Book();
+  // On window: the sound and the open stream outlive a redrawn component, but not a changed script.
+  if (window.megatalk?.edition !== EDITION) {
+    window.megatalk?.leave();
+    window.megatalk = new Book();
+  }
   window.megatalk.show(parentElement.querySelector(".mt-book"), data, setTriggerValue);
 }
