@@ -1,0 +1,1 @@
+"""GPT-SoVITS on the CPU, as a container: its weights brought into a volume, then upstream's api_v2."""

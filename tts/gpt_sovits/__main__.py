@@ -1,0 +1,34 @@
+"""`python -m tts.gpt_sovits`: fetches the weights that are missing, then serves them."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tts.gpt_sovits import server
+from tts.gpt_sovits.catalogue import MODELS
+from tts.gpt_sovits.fetching import bring
+from tts.gpt_sovits.settings import Settings
+
+
+def main() -> int:
+    try:
+        settings = Settings()
+    except ValidationError as exc:
+        for fault in exc.errors():
+            name = "GPT_SOVITS_" + "_".join(map(str, fault["loc"])).upper()
+            print(f"{name}: {fault['msg']}, got {fault['input']!r}", file=sys.stderr)  # noqa: T201
+        return 2
+    model = MODELS[settings.version]
+    bring(model.files, settings.models, settings.hub, _tell)
+    server.run(settings, model, Path(tempfile.gettempdir()) / "gpt-sovits")
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
