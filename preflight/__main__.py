@@ -41,7 +41,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], root: Path = _ROOT) ->
 def in_container(env: Mapping[str, str]) -> list[str]:
     """What the environment alone tells."""
     server = stack.llm_server(env)
-    told = values.faults(env) + values.loopback_faults(env) + stack.llm_memory_faults(server, env)
+    told = values.faults(env) + values.loopback_faults(env) + stack.model_faults(server, env)
     if server is stack.VLLM_OPENVINO:
         told += vllm_openvino.faults(env) + [_WARNING + line for line in vllm_openvino.warnings(env)]
     return told
@@ -58,19 +58,17 @@ def on_machine(engine: Engine, environ: Mapping[str, str], machine_root: Path = 
     server = stack.llm_server(env)
     is_running = engine.stack_is_running()
     told += in_container(env) + values.port_faults(env, are_ours=is_running)
-    told += _graphics_faults(server, env, engine, machine_root)
+    told += _graphics_faults(server, env, machine_root)
     if not is_running:
         told += _room_faults(server, env, engine, machine_root)
     return told + check_megaservice(engine, environ)
 
 
-def _graphics_faults(server: stack.LLMServer, env: Mapping[str, str], engine: Engine, machine_root: Path) -> list[str]:
-    if server.device_name is None:
+def _graphics_faults(server: stack.LLMServer, env: Mapping[str, str], machine_root: Path) -> list[str]:
+    name = server.device_name
+    if name is None or not env.get(name, "").startswith("GPU"):
         return []
-    device = "GPU" if "gpu" in engine.overlays else env.get(server.device_name, "CPU")
-    if not device.startswith("GPU"):
-        return []
-    return machine.graphics_faults(server.device_name, device, env.get("RENDER_GROUP_ID", ""), machine_root)
+    return machine.graphics_faults(name, env[name], env.get("RENDER_GROUP_ID", ""), machine_root)
 
 
 def _room_faults(server: stack.LLMServer, env: Mapping[str, str], engine: Engine, machine_root: Path) -> list[str]:

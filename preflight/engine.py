@@ -33,11 +33,11 @@ class Engine:
         return Path(folder) if folder and Path(folder).is_dir() else None
 
     def check_in_container(self) -> list[str] | None:
-        """The lines of the stack's own preflight; None where its image is not built."""
+        """The lines of the stack's own preflight, at least one; None where its image is not built or too old."""
         if not self._told("docker", "image", "inspect", "--format", "{{.Id}}", _MEGASERVICE_IMAGE):
             return None
         told = self._compose("run", "--rm", "--no-deps", "-T", "preflight", any_exit_code=True)
-        return None if told is None else told.splitlines()
+        return told.splitlines() if told else None
 
     def _compose(self, *command: str, any_exit_code: bool = False) -> str | None:
         files = ["docker-compose.yaml", *(f"docker-compose.{name}.yaml" for name in self.overlays)]

@@ -1,5 +1,6 @@
 """What the stack runs under each overlay, and the memory and disk that it takes at the least."""
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from urllib.parse import urlsplit
 
 from preflight import models, vllm_openvino
 
+MEMORY_LIMIT = r"(?i)(\d+(?:\.\d+)?)([kmgt])i?b?"  # as compose reads sizes
+_LIMIT = "LLM_MEMORY_LIMIT"
 _GIBIBYTE = 1 << 30
 _GIGABYTE = 1_000_000_000
 
@@ -16,7 +19,7 @@ VOICE_MEMORY_BYTES = 600_000_000
 VOICE_DISK_BYTES = 150_000_000
 EMBEDDED_LLM_MEMORY_BYTES = 3_100_000_000
 EMBEDDED_LLM_DISK_BYTES = 3_800_000_000  # the parts joined, rewritten, and converted
-_GPT_SOVITS_MEMORY_BYTES = 4_500_000_000  # after Chinese
+_GPT_SOVITS_MEMORY_BYTES = 4_600_000_000  # after Chinese
 _GPT_SOVITS_DISK_BYTES = 1_800_000_000
 
 
@@ -29,7 +32,7 @@ class LLMServer:
     memory_bytes: int
     memory_bytes_per_parameter: float
     disk_bytes_per_parameter: float
-    mem_limit: str  # as its compose file has it
+    limit: str  # what LLM_MEMORY_LIMIT is where nothing sets it
     disk_bytes: int = 0
     device_name: str | None = None  # the variable that may ask for an Intel GPU
 
@@ -39,9 +42,11 @@ class LLMServer:
     def needed_disk_bytes(self, model_id: str) -> int:
         return self.disk_bytes + int((models.parameters(model_id) or 0) * self.disk_bytes_per_parameter)
 
-    @property
-    def limit_bytes(self) -> int:
-        return int(self.mem_limit[:-1]) * _GIBIBYTE
+    def limit_bytes(self, env: Mapping[str, str]) -> int:
+        """Above it the container is killed."""
+        found = re.fullmatch(MEMORY_LIMIT, env.get(_LIMIT, "")) or re.fullmatch(MEMORY_LIMIT, self.limit)
+        assert found is not None
+        return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower()))
 
 
 _QWEN = "Qwen/Qwen2.5-0.5B-Instruct"
@@ -51,7 +56,7 @@ LLM_SERVERS = {
     "embedded": LLMServer(
         "llm", "", EMBEDDED_LLM_MEMORY_BYTES, 0, 0, "5g", EMBEDDED_LLM_DISK_BYTES, device_name="EMBEDDED_DEVICE"
     ),
-    "nvidia": LLMServer("vllm", _QWEN, 2_000_000_000, 0, 2, "16g"),
+    "nvidia": LLMServer("vllm", _QWEN, 2_000_000_000, 0, 2, "12g"),
     "ollama": LLMServer("ollama", "qwen2.5:1.5b", 700_000_000, 0.6, 0.6, "6g"),
     "tgi": LLMServer("tgi", _QWEN, 2_000_000_000, 2, 2, "8g"),
     "vllm-cpu": LLMServer("vllm-cpu", _QWEN, 3_900_000_000, 2, 2, "8g"),
@@ -68,12 +73,16 @@ def overlays_of(compose_file: str) -> tuple[str, ...]:
 
 def overlaid(env: Mapping[str, str], overlays: Collection[str]) -> dict[str, str]:
     """With what the overlays set themselves, whatever .env says."""
-    fixed = {}
+    fixed: dict[str, str] = {}
     for name in overlays:
         if name in LLM_SERVERS:
             fixed["LLM_ENDPOINT"] = f"http://{LLM_SERVERS[name].service}"
     if "embedded" in overlays:
         fixed |= {"LLM_MODEL_ID": "auto", "TTS_ENDPOINTS": "openai+http://tts:9088/v1"}
+    if "gpu" in overlays:
+        for server in (VLLM_OPENVINO, LLM_SERVERS["embedded"]):
+            if server.device_name and env.get(server.device_name, "CPU") == "CPU":
+                fixed[server.device_name] = "GPU"
     return {**env, **fixed}
 
 
@@ -101,30 +110,30 @@ def llm_memory_bytes(server: LLMServer, env: Mapping[str, str]) -> int:
     return server.needed_memory_bytes(model_id) + (vllm_openvino.kv_gibibytes(env) or 0) * _GIBIBYTE
 
 
-def llm_memory_faults(server: LLMServer, env: Mapping[str, str]) -> list[str]:
-    """What the server's container has no room for: the KV cache or the model."""
-    needed = llm_memory_bytes(server, env)
-    if needed <= server.limit_bytes:
-        return []
-    service = f"and the container of {server.service} may take {server.limit_bytes / _GIGABYTE:.1f}"
-    kv_bytes = (vllm_openvino.kv_gibibytes(env) or 0) * _GIBIBYTE if server is VLLM_OPENVINO else 0
+def model_faults(server: LLMServer, env: Mapping[str, str]) -> list[str]:
+    """A model that the server cannot load, or that its container has no room for, be it with its KV cache."""
     model_id = env.get("LLM_MODEL_ID", server.default_model)
-    if kv_bytes > _GIBIBYTE and needed - kv_bytes + _GIBIBYTE <= server.limit_bytes:
-        name, value = "VLLM_OPENVINO_KVCACHE_SPACE", env["VLLM_OPENVINO_KVCACHE_SPACE"]
-        most = (server.limit_bytes - needed + kv_bytes) // _GIBIBYTE
+    if model_id == "auto" and server.default_model:
         return [
-            f"{name}: got {value!r}, which with {model_id} takes {needed / _GIGABYTE:.1f} GB of memory, {service}; "
-            f"write {name}={most}, or raise that service's mem_limit"
+            f"LLM_MODEL_ID: got 'auto', but {server.service} must be told what to load; "
+            f"write LLM_MODEL_ID={server.default_model}"
         ]
-    return [
-        f"LLM_MODEL_ID: {model_id} takes {needed / _GIGABYTE:.1f} GB of memory, {service}; "
-        "take a smaller model, or raise that service's mem_limit"
-    ]
+    needed, limit = llm_memory_bytes(server, env), server.limit_bytes(env)
+    if needed <= limit:
+        return []
+    takes = f"{needed / _GIGABYTE:.1f} GB of memory, and {server.service} may take {limit / _GIGABYTE:.1f}"
+    raised = f"{_LIMIT}={math.ceil(needed / _GIBIBYTE)}g"
+    kv_bytes = (vllm_openvino.kv_gibibytes(env) or 0) * _GIBIBYTE if server is VLLM_OPENVINO else 0
+    most = (limit - needed + kv_bytes) // _GIBIBYTE
+    if kv_bytes > _GIBIBYTE and most > 0:
+        name, value = "VLLM_OPENVINO_KVCACHE_SPACE", env["VLLM_OPENVINO_KVCACHE_SPACE"]
+        return [f"{name}: got {value!r}, which with {model_id} takes {takes}; write {name}={most} or {raised}"]
+    return [f"LLM_MODEL_ID: got {model_id!r}, which takes {takes}; write a smaller model's or {raised}"]
 
 
 def memory_bytes(server: LLMServer, env: Mapping[str, str]) -> int:
     """All containers together."""
-    llm = min(llm_memory_bytes(server, env), server.limit_bytes)
+    llm = min(llm_memory_bytes(server, env), server.limit_bytes(env))
     voices = VOICE_MEMORY_BYTES + (_GPT_SOVITS_MEMORY_BYTES if _runs_gpt_sovits(server) else 0)
     return PROGRAMS_MEMORY_BYTES + voices + llm
 

@@ -4,17 +4,20 @@ import re
 from collections.abc import Mapping
 
 from preflight import machine
-from preflight.stack import endpoint_host
+from preflight.stack import MEMORY_LIMIT, endpoint_host
 
 PORTS = {"MEGASERVICE_PORT": "9500", "MEGATALK_PORT": "8501"}
 
 # What each wants: as a pattern, in words, and what to write.
 _WANTED = {
+    "LLM_MEMORY_LIMIT": (MEMORY_LIMIT, "a size with its unit, such as 6g", "LLM_MEMORY_LIMIT=6g"),
+    "HF_ENDPOINT": (r"https?://\S+", "a URL", "HF_ENDPOINT=https://huggingface.co"),
     "RENDER_GROUP_ID": (r"\d+", "a group's number", "what `stat -c %g /dev/dri/renderD128` prints"),
     "GPT_SOVITS_THREADS": (r"\d{1,2}", "a whole number of threads", "GPT_SOVITS_THREADS=0 for one a core"),
     "GPT_SOVITS_VERSION": (r"v2|v2Pro", "v2 or v2Pro", "GPT_SOVITS_VERSION=v2"),
     "GPT_SOVITS_HUB_URL": (r"none|https?://\S+", "a URL or none", "GPT_SOVITS_HUB_URL=https://huggingface.co"),
     "TORCH_INDEX_URL": (r"https?://\S+", "a URL", "TORCH_INDEX_URL= for PyTorch's own index"),
+    "VLLM_GPU_MEMORY_UTILIZATION": (r"0?\.\d+|1(\.0+)?", "a share above 0, up to 1", "VLLM_GPU_MEMORY_UTILIZATION=0.6"),
     "EMBEDDED_DEVICE": (r"[A-Z]+(\.\d+)?", "a device's name in upper case (CPU, GPU, GPU.1)", "EMBEDDED_DEVICE=CPU"),
 }
 

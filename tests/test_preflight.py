@@ -109,14 +109,20 @@ BAD = [
     (
         "VLLM_OPENVINO_KVCACHE_SPACE=50\n",
         "VLLM_OPENVINO_KVCACHE_SPACE: got '50', which with Qwen/Qwen2.5-0.5B-Instruct takes 55.6 GB of memory, "
-        "and the container of vllm-openvino may take 6.4; write VLLM_OPENVINO_KVCACHE_SPACE=4, "
-        "or raise that service's mem_limit",
+        "and vllm-openvino may take 6.4; write VLLM_OPENVINO_KVCACHE_SPACE=4 or LLM_MEMORY_LIMIT=52g",
     ),
     (
         "LLM_MODEL_ID=Qwen/Qwen2.5-7B-Instruct\n",
-        "LLM_MODEL_ID: Qwen/Qwen2.5-7B-Instruct takes 9.5 GB of memory, and the container of vllm-openvino may take "
-        "6.4; take a smaller model, or raise that service's mem_limit",
+        "LLM_MODEL_ID: got 'Qwen/Qwen2.5-7B-Instruct', which takes 9.5 GB of memory, and vllm-openvino may take 6.4; "
+        "write a smaller model's or LLM_MEMORY_LIMIT=9g",
     ),
+    ("LLM_MEMORY_LIMIT=8\n", "LLM_MEMORY_LIMIT: got '8', wants a size with its unit, such as 6g; "
+     "write LLM_MEMORY_LIMIT=6g"),
+    ("LLM_MEMORY_LIMIT=2500m\n", "LLM_MODEL_ID: got 'Qwen/Qwen2.5-0.5B-Instruct', which takes 3.0 GB of memory, "
+     "and vllm-openvino may take 2.6; write a smaller model's or LLM_MEMORY_LIMIT=3g"),
+    ("LLM_MODEL_ID=auto\n", "LLM_MODEL_ID: got 'auto', but vllm-openvino must be told what to load; "
+     "write LLM_MODEL_ID=Qwen/Qwen2.5-0.5B-Instruct"),
+    ("HF_ENDPOINT=mirror\n", "HF_ENDPOINT: got 'mirror', wants a URL; write HF_ENDPOINT=https://huggingface.co"),
     (
         "LLM_MAX_MODEL_LEN=600\n",
         f"LLM_MAX_MODEL_LEN: got 600, wants {least_model_len(256)} or more, "
@@ -234,6 +240,7 @@ def test_taken_port_is_told_unless_the_stack_has_it(told: Told) -> None:
     ("content", "overlay", "name"),
     [
         ("VLLM_OPENVINO_DEVICE=GPU\n", None, "VLLM_OPENVINO_DEVICE"),
+        ("", "gpu", "VLLM_OPENVINO_DEVICE"),
         ("EMBEDDED_DEVICE=GPU\n", "embedded", "EMBEDDED_DEVICE"),
     ],
 )
@@ -258,7 +265,7 @@ def test_too_little_memory_and_disk_are_told_until_the_stack_runs(
     small = Told(tmp_path, _machine(tmp_path / "small", gigabytes=5), capsys)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2_000_000_000))
-    memory = f"5.0 GB of memory are free and 8.5 GB are needed: close other programs, or {MEND_ROOM}"
+    memory = f"5.0 GB of memory are free and 8.6 GB are needed: close other programs, or {MEND_ROOM}"
     disk = f"DIR has 2.0 GB of free disk and 3.5 GB are needed: free some, or {MEND_ROOM}"
     assert small("", volumes=tmp_path) == [memory, disk]
     assert small("", volumes=tmp_path, has_volumes=True) == [memory]
@@ -271,6 +278,16 @@ def test_settings_of_a_replaced_server_do_not_matter(told: Told) -> None:
     assert len(told(content)) == 3
     assert told(content, "vllm-cpu") == WELL
     assert told(content + "TTS_ENDPOINTS=openai+http://127.0.0.1:9088/v1\n", "embedded") == WELL
+
+
+def test_larger_limit_makes_room_for_a_larger_model(told: Told) -> None:
+    content = "LLM_MODEL_ID=Qwen/Qwen2.5-7B-Instruct\nLLM_MEMORY_LIMIT={}\n"
+    assert [told(content.format(limit)) == WELL for limit in ("8g", "9G", "9GiB", "9500mb")] == [
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_unknown_names_only_warn(told: Told) -> None:
@@ -288,14 +305,12 @@ def test_limits_are_those_of_the_compose_files() -> None:
     files = {"docker-compose.yaml": stack.VLLM_OPENVINO}
     files |= {f"docker-compose.{overlay}.yaml": server for overlay, server in stack.LLM_SERVERS.items()}
     for file, server in files.items():
-        if not (ROOT / file).exists():
-            continue
         service = re.search(
             rf"^  {server.service}:\n(.*?)(?=^\S|^  \S)", (ROOT / file).read_text("utf-8") + "\n-", re.M | re.S
         )
         assert service, file
-        limit = re.search(r"^    mem_limit: (\S+)", service[1], re.MULTILINE)
-        assert (file, limit and limit[1]) == (file, server.mem_limit)
+        limit = re.search(r"^    mem_limit: (?:\$\{LLM_MEMORY_LIMIT:-)?(\w+)", service[1], re.MULTILINE)
+        assert (file, limit and limit[1]) == (file, server.limit)
 
 
 def test_without_packages_the_container_is_asked_and_else_a_line_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""What scripts/preflight asks the Docker engine, of a `docker` that is a script."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from preflight.engine import Engine
+
+_DOCKER = """#!/bin/sh
+echo "$*" >>"$(dirname "$0")/asked"
+case "$*" in
+{cases}
+    *) exit 1 ;;
+esac
+"""
+
+
+def docker(folder: Path, monkeypatch: pytest.MonkeyPatch, **said: str) -> None:
+    """Words of a command line, joined by `_`, and what is printed to a command line that has them."""
+    cases = "\n".join(f"    *{words.replace('_', '*')}*) printf '%s\\n' '{text}' ;;" for words, text in said.items())
+    program = folder / "docker"
+    program.write_text(_DOCKER.format(cases=cases), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def asked(folder: Path) -> list[str]:
+    return (folder / "asked").read_text(encoding="utf-8").replace(str(folder), "DIR").splitlines()
+
+
+def test_without_docker_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    engine = Engine(tmp_path, tmp_path / ".env", ())
+    assert not engine.stack_is_running()
+    assert not engine.has_models()
+    assert engine.folder() is None
+    assert engine.check_in_container() is None
+
+
+def test_compose_gets_the_overlays_and_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker(tmp_path, monkeypatch, ps="3f1c")
+    file = tmp_path / "settings"
+    assert Engine(tmp_path, file, ("embedded",)).stack_is_running()
+    file.touch()
+    assert Engine(tmp_path, file, ()).stack_is_running()
+    assert asked(tmp_path) == [
+        "compose --file DIR/docker-compose.yaml --file DIR/docker-compose.embedded.yaml ps --quiet",
+        "compose --file DIR/docker-compose.yaml --env-file DIR/settings ps --quiet",
+    ]
+
+
+@pytest.mark.parametrize(("volumes", "has"), [("mine_models", True), ("", False)])
+def test_models_are_sought_in_the_projects_volumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volumes: str, has: bool
+) -> None:
+    docker(tmp_path, monkeypatch, config='{"name": "mine"}', volume_project=volumes)
+    assert Engine(tmp_path, tmp_path / ".env", ()).has_models() is has
+    assert asked(tmp_path)[-1] == "volume ls --quiet --filter label=com.docker.compose.project=mine"
+
+
+def test_folder_of_an_engine_elsewhere_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker(tmp_path, monkeypatch, info=str(tmp_path))
+    assert Engine(tmp_path, tmp_path / ".env", ()).folder() == tmp_path
+    docker(tmp_path, monkeypatch, info=str(tmp_path / "elsewhere"))
+    assert Engine(tmp_path, tmp_path / ".env", ()).folder() is None
+
+
+def test_container_is_asked_where_its_image_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(tmp_path, tmp_path / ".env", ())
+    docker(tmp_path, monkeypatch, run="LLM_TOP_P: got 7")
+    assert engine.check_in_container() is None
+    docker(tmp_path, monkeypatch, image_inspect="sha256:1", run="LLM_TOP_P: got 7\nTTS_VOICE_ZH: got 8")
+    assert engine.check_in_container() == ["LLM_TOP_P: got 7", "TTS_VOICE_ZH: got 8"]
+    docker(tmp_path, monkeypatch, image_inspect="sha256:1")  # an old image, which says nothing on stdout
+    assert engine.check_in_container() is None
