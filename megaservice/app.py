@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from megaservice.audio.store import ClipStore
 from megaservice.checks import check
 from megaservice.conversations import Conversations
+from megaservice.hsk import Grader, Lexicon
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog, fields
 from megaservice.models import Language
@@ -19,6 +20,7 @@ from megaservice.routes.audio import audio_routes
 from megaservice.routes.chat import chat_routes
 from megaservice.routes.debug import debug_routes
 from megaservice.routes.health import health_routes
+from megaservice.routes.hsk import hsk_routes
 from megaservice.routes.problems import BodyLimit, install_problems
 from megaservice.routes.requests import TurnMaker
 from megaservice.routes.turns import turn_routes
@@ -83,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(audio_routes(clips, voices))
     app.include_router(debug_routes(speech, voices[settings.TTS_VOICE_ZH]))
     app.include_router(health_routes(chat, speech))
+    app.include_router(hsk_routes(Grader(Lexicon.load())))
     return app
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import to_json
 
+from megaservice.hsk import DEFAULT_STANDARD, Standard
 from megaservice.models import (
     Attempt,
     ChatEvent,
@@ -26,6 +27,7 @@ from megaservice.models import (
 )
 
 _HISTORY_LENGTH = 100
+_GRADED_CHARACTERS = 20_000
 
 
 def _has_something_to_read(text: str) -> str:
@@ -69,6 +71,19 @@ class ChatRequest(TurnRequest):
     """Body of POST /chat."""
 
     stream: bool = Field(False, description="Answer with the turn's events as they come (SSE).")
+
+
+class GradeRequest(BaseModel):
+    """Body of POST /hsk/grade."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=_GRADED_CHARACTERS)
+    level: int = Field(ge=1, le=6, strict=True)
+    standard: Standard = DEFAULT_STANDARD
+    names: list[Annotated[str, StringConstraints(max_length=100)]] = Field(
+        default=[], max_length=100, description="Words that need no level: people, places; Latin ones too."
+    )
 
 
 class TurnAccepted(BaseModel):

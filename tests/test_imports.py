@@ -14,6 +14,7 @@ ROWS = {
     "errors": 1,
     "text": 2,
     "audio": 2,
+    "hsk": 2,
     "prompts": 2,
     "settings": 2,
     "schemas": 2,
