@@ -67,11 +67,11 @@ async def _chat(client: httpx.AsyncClient, sentences: list[dict[str, Any]]) -> A
     """Fills `sentences` with those that have a clip."""
     reply = _sound(await client.post("/chat", json=_BODY)).json()
     if reply["errors"]:
-        raise Failed("; ".join(problem["message"] for problem in reply["errors"]))
+        raise Failed("; ".join(dict.fromkeys(problem["message"] for problem in reply["errors"])))
     sentences += [sentence for sentence in reply["sentences"] if sentence["clip"]]
     if not sentences:
         raise Failed(f"nothing of the reply was spoken: {reply['reply']}")
-    yield f"{len(sentences)} clips by {reply['endpoint']}: {' '.join(reply['reply'].split())}"
+    yield f"{' '.join(reply['reply'].split())} (clips: {len(sentences)}, by {reply['endpoint']})"
 
 
 async def _audio(client: httpx.AsyncClient, sentences: list[dict[str, Any]]) -> AsyncGenerator[str]:
@@ -109,8 +109,8 @@ async def _stream(client: httpx.AsyncClient) -> AsyncGenerator[str]:
             elif line.startswith("data: ") and name in ("clip_failed", "turn_failed"):
                 raise Failed(str(json.loads(line.removeprefix("data: "))["message"]))
     if name != "turn_completed" or not clips:
-        raise Failed(f"ended with {name or 'no event'} after {clips} clips")
-    yield f"{name} after {clips} clips"
+        raise Failed(f"ended with {name or 'no event'}, clips: {clips}")
+    yield f"{name}, clips: {clips}"
 
 
 async def _tts_info(client: httpx.AsyncClient, endpoints: list[str]) -> AsyncGenerator[str]:
