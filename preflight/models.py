@@ -11,6 +11,7 @@ _OWN_CODE = (
         "ChatGLM's architecture is only in its repository",
     ),
     (r"internlm/internlm", "InternLM's tokenizer and architecture are only in its repository"),
+    (r"deepseek-ai/deepseek-v2", "DeepSeek-V2's architecture is only in its repository"),
     (r"openbmb/minicpm", "MiniCPM's architecture is only in its repository"),
     (r"qwen/qwen-\d", "the first Qwen's tokenizer and architecture are only in its repository"),
     (r"microsoft/phi-3-small", "Phi-3-small's attention is only in its repository"),
