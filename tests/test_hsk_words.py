@@ -29,7 +29,9 @@ def flags(text: str, level: int, standard: Standard = Standard.HSK_2025) -> list
         "三十 分钟",
         "十 分钟",
         "祝 你 好运",
-        "别 把 玩 笑 当真",
+        "别 把 玩笑 当真",
+        "请 把 手 放下",
+        "会 说 法文",
         "我 住 在 三 楼",
         "一百五十 块 钱",
         "我们 三 一起 去",
@@ -160,6 +162,8 @@ def test_easy_characters_make_no_easy_word(text: str, word: str, level: int) -> 
         ("聊聊天儿", 3, Origin.REDUPLICATED),
         ("爬山", 3, Origin.COMBINED),
         ("饭桌", 1, Origin.COMBINED),
+        ("今晚", 1, Origin.COMBINED),
+        ("美术馆", 5, Origin.COMBINED),
         ("区块链", None, Origin.UNLISTED),
     ],
 )
@@ -184,6 +188,10 @@ def test_a_separated_verb_is_one_word(text: str) -> None:
 def test_a_separated_verb_is_flagged_from_end_to_end() -> None:
     (flag,) = GRADER.grade("他们见了一次面。", 2).flagged
     assert (flag.word, flag.start, flag.end, flag.pinyin) == ("见面", 2, 7, "jiànmiàn")
+
+
+def test_a_joke_is_as_hard_as_to_joke() -> None:
+    assert flags("他开了个玩笑。", 3, Standard.HSK_2_0) == [("玩笑", 4)]
 
 
 @pytest.mark.parametrize("text", ["他见了一个人。", "他看见我的面条。"])

@@ -22,7 +22,7 @@ _CLEAR = word_set(
 )
 # The last character says what such a word means, so a learner who knows both has it: 饭桌, 茶杯.
 _HEADS = frozenset(
-    "桌杯门店室馆站票肉汤菜花车房鞋衣书包山河湖海节人家国市省县路街校鱼茶酒水糖饭瓶盒床椅灯树叶草鸟狗猫瓜果面饼蛋奶雨雪风天声色机园"
+    "桌杯门店室馆站票肉汤菜花车房鞋衣书包山河湖海节人家国市省县路街校鱼茶酒水糖饭瓶盒床椅灯树叶草鸟狗猫瓜果面饼蛋奶晚早雨雪风天声色机园"
 )
 
 
@@ -87,11 +87,11 @@ class Levels:
         return max(parts or max(known), elsewhere or 0)
 
     def _recombined(self, word: str) -> tuple[int | None, Origin]:
-        characters = [self._list.characters.get(character) for character in word]
-        known = [level for level in characters if level is not None]
-        if len(word) == 2 and word[-1] in _HEADS and len(known) == 2:
-            return max(known), Origin.COMBINED
-        return None, Origin.UNLISTED
+        head = self._list.characters.get(word[-1]) if word[-1] in _HEADS else None
+        modifier = self._list.level(word[:-1]) or (self._list.characters.get(word[0]) if len(word) == 2 else None)
+        if head is None or modifier is None:
+            return None, Origin.UNLISTED
+        return max(head, modifier), Origin.COMBINED
 
     def _cut(self, word: str) -> tuple[str, ...] | None:
         """The word as listed words, with the easiest hardest one."""

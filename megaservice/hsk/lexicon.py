@@ -22,13 +22,15 @@ _ALIASES = {
     "差一点": "差点儿",
     "要不然": "不然",
     "凡": "凡是",
+    "玩笑": "开玩笑",
 }
 # In the lists, yet nearly always two words where a learner meets them: 他穿着大衣, 大家都会说, 我吃完了.
 _TWO_WORDS = word_set(
     "穿着 有着 指着 向着 背着 当着 本着 都会 完了 得了 吹了 却是 更是 就是 见过 走过 看好 叫好 好说 要好 别看 "
-    "好不 不当 一行 小王 老王 才能 说道 真是 而是 是不是 能不能 分之 不下 见到 完好 上来说 人次 为人 说起来 想到"
+    "好不 不当 一行 小王 老王 才能 把手 说道 真是 而是 是不是 能不能 分之 不下 见到 完好 上来说 人次 为人 说起来 想到"
 )
 _IDIOM_COST = 14.0
+_ALIAS_COST = 11.0
 _READINGS = re.compile(r"[|/]|, ")  # hái|huán in one list, cháng, zhǎng in the other
 
 
@@ -79,6 +81,7 @@ class Lexicon:
         words, word_costs, levels = _columns(data / "words.tsv")
         costs = dict.fromkeys((cedict / "idioms.txt").read_text("utf-8").split(), _IDIOM_COST)
         costs |= zip(names + words, map(float, name_costs + word_costs), strict=True)
+        costs |= dict.fromkeys(_ALIASES.keys() - costs.keys(), _ALIAS_COST)
         for word in _TWO_WORDS:
             costs.pop(word, None)
         gf2021 = {word: int(level) for word, level in zip(words, levels, strict=True) if level != "0"}
