@@ -171,6 +171,16 @@ def test_offsets_are_those_of_the_text_as_it_came() -> None:
     assert text[flag.start : flag.end] == "机场"
 
 
+@pytest.mark.parametrize(
+    "part", ["[", "|  ", "**", "一", "<a", "- ", "王小明", "😊", "区块链", "- - -x", "饕", "`", "見面"]
+)
+def test_no_text_takes_long(part: str) -> None:
+    text = (part * 20_000)[:20_000]
+    begun = time.process_time()
+    GRADER.grade(text, 1)
+    assert time.process_time() - begun < 4
+
+
 @given(st.text(alphabet="我你好了的看不一十分个人张王小叫是在去机场区块链繁體字Anna1２*#`😊。，\n 儿们", max_size=40))
 def test_any_text_is_graded_and_every_word_stands_where_it_says(text: str) -> None:
     graded = GRADER.grade(text, 2, names=["Anna"])

@@ -56,6 +56,9 @@ IN_CONTEXT = """
 好不好？ 好不好 hǎobuhǎo
 朋友们，你们好！ 朋友们 péngyoumen
 我叫张伟。 张伟 Zhāng\u00a0Wěi
+她是高老师。 高 Gāo
+曾先生在吗？ 曾 Zēng
+我想去上海。 上海 Shànghǎi
 五月六号。 五月六号 wǔyuèliùhào
 """.strip().splitlines()
 

@@ -96,10 +96,12 @@ def test_numbers_dates_places_and_languages_need_no_level(text: str, exempt: Exe
         ("她是高老师。", "高"),
         ("史蒂芬妮来了。", "史蒂芬妮"),
         ("我叫高明。", "高明"),
+        ("他姓王。", "王"),
+        ("阿明是我的朋友。", "阿明"),
     ],
 )
 def test_names_are_found_that_nobody_declared(text: str, name: str) -> None:
-    graded = GRADER.grade(text, 1)
+    graded = GRADER.grade(text, 2)
     assert [token.text for token in graded.tokens if token.exempt is Exempt.NAME] == [name]
     assert graded.in_level
 

@@ -82,7 +82,8 @@ class Grader:
                     level, origin = (level, origin) if exempt is None else (None, None)
             word = piece.base if piece.origin is Origin.SEPARATED and piece.base else piece.word
             pinyin = reader.pinyin(pieces, at, read.text)
-            gloss = None if exempt in (Exempt.NUMBER, Exempt.DATE) else reader.gloss(piece.base or word, pinyin)
+            has_meaning = exempt is None or exempt is Exempt.LANGUAGE or (exempt is Exempt.NAME and len(word) > 1)
+            gloss = reader.gloss(piece.base or word, pinyin) if has_meaning else None
             yield Token(original[start:end], word, start, end, level, origin, exempt, pinyin, gloss)
 
 

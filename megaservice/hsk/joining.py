@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from megaservice.hsk.grades import Exempt, Origin
 from megaservice.hsk.lexicon import Lexicon
-from megaservice.hsk.names import AMBIGUOUS_SURNAMES, NAMING, NOT_IN_NAMES, SURNAMES, TITLES, TRANSLITERATION
+from megaservice.hsk.names import (
+    AMBIGUOUS_SURNAMES,
+    GIVEN_CHARACTERS,
+    NAMING,
+    NOT_IN_NAMES,
+    SURNAMES,
+    TITLES,
+    TRANSLITERATION,
+)
 from megaservice.hsk.segmenter import Piece
 from megaservice.hsk.wordset import word_set
 
@@ -35,11 +43,15 @@ def _titled(pieces: list[Piece], text: str, lexicon: Lexicon) -> list[Piece]:
     result: list[Piece] = []
     for at, piece in enumerate(pieces):
         following = pieces[at + 1] if at + 1 < len(pieces) and pieces[at + 1].start == piece.end else None
-        is_surname = piece.word in SURNAMES and piece.exempt is None
         before = result[-1] if result and result[-1].end == piece.start else None
-        if is_surname and following and following.word in TITLES and piece.word not in _NO_SURNAME_HERE:
+        is_surname = piece.word in SURNAMES and piece.exempt is None
+        is_asked_for = before is not None and before.word in ("姓", "贵姓")
+        is_titled = following is not None and following.word in TITLES and piece.word not in _NO_SURNAME_HERE
+        if is_surname and (is_asked_for or is_titled):
             piece = replace(piece, exempt=Exempt.NAME)
-        if is_surname and piece.word not in AMBIGUOUS_SURNAMES and before and before.word in ("小", "老", "阿"):
+        is_familiar = is_surname and piece.word not in AMBIGUOUS_SURNAMES and before and before.word in ("小", "老")
+        is_pet_name = before and before.word == "阿" and len(piece.word) == 1 and piece.word in GIVEN_CHARACTERS
+        if before and (is_familiar or is_pet_name):
             piece = Piece(before.start, piece.end, before.word + piece.word, exempt=Exempt.NAME)
             result.pop()
         result.append(piece)

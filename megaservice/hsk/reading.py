@@ -53,7 +53,7 @@ class Reader:
             return None
         if piece.exempt in (Exempt.NUMBER, Exempt.DATE):
             return "".join(_NUMERAL_READINGS.get(character, "") for character in piece.word) or None
-        if piece.exempt is Exempt.NAME and piece.word not in self._list.levels:
+        if piece.exempt is Exempt.NAME and (len(piece.word) == 1 or piece.word not in self._list.levels):
             return self._name(piece.word)
         if piece.base is not None and piece.word not in self._list.levels:
             return self._derived(piece)
@@ -123,10 +123,11 @@ class Reader:
         return self._reduplicated(word, base[0], halves[0])
 
     def _name(self, word: str) -> str:
-        entries = self._dictionary.entries(word)
-        if entries:
-            return entries[0].pinyin
         syllables = _syllables(word)
+        if len(word) == 1:
+            return _SURNAME_READINGS.get(word, syllables[0].capitalize())
+        if entries := self._dictionary.entries(word):
+            return entries[0].pinyin
         if word[0] in SURNAMES and 2 <= len(word) <= 3:
             surname = _SURNAME_READINGS.get(word[0], syllables[0].capitalize())
             return f"{surname} {''.join(syllables[1:]).capitalize()}"
