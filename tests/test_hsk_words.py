@@ -206,6 +206,11 @@ def test_what_one_list_alone_has_is_known_by_its_parts(text: str) -> None:
     assert flags(text, 2, Standard.HSK_2_0) == []
 
 
+@pytest.mark.parametrize(("text", "level"), [("汽车", 2), ("火车", 2), ("回来", 1), ("里面", 1), ("听说", 3)])
+def test_a_word_of_the_other_list_has_the_level_that_this_one_explains(text: str, level: int) -> None:
+    assert only(text, standard=Standard.HSK_2_0).level == level
+
+
 def test_the_part_is_flagged_that_is_too_hard() -> None:
     assert flags("来到", 1, Standard.HSK_2_0) == [("到", 2)]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from megaservice.hsk.grades import Origin, Standard
+from megaservice.hsk.grades import ADVANCED_LEVEL, Origin, Standard
 from megaservice.hsk.lexicon import Lexicon, WordList
 from megaservice.hsk.segmenter import Piece
 from megaservice.hsk.wordset import word_set
@@ -16,6 +16,7 @@ _NO_PHRASE = word_set(
 )
 # Other words that their parts explain, whatever the level at which another list has them.
 _CLEAR = word_set(
+    "回来 回去 上来 上去 下来 下去 出来 出去 进来 进去 过来 过去 里面 外面 上面 下面 打开 "
     "男人 女人 老人 新年 课本 东南 西南 东北 西北 大小 好久 好多 各种 各地 各位 门票 大米 灯光 外地 草地 红绿灯 "
     "家人 月份 年底 冷水 热水 走路 刷牙 羊肉 面条 刮风 聊天 火车站 长短 高大 更换 近日 近年来 只能 只是 以上 以下 "
     "以外 以内 老年 用来 台灯 长久 久远 汗水 快要 看来 开花"
@@ -31,6 +32,7 @@ class Levels:
         self._lexicon = lexicon
         self._list = lexicon.lists[standard]
         self._other = next(words for name, words in lexicon.lists.items() if name is not standard)
+        self._shortened = _shortened(self._list)
         self.of_word = lru_cache(maxsize=20_000)(self._of_word)
 
     def of(self, piece: Piece) -> tuple[int | None, Origin]:
@@ -65,6 +67,8 @@ class Levels:
             return erhua, Origin.ERHUA
         if len(word) == 1:
             return self._list.characters.get(word), Origin.REDUCED
+        if word in self._shortened:
+            return self._shortened[word], Origin.REDUCED
         if word == word[0] * 2 and (single := self._list.level(word[0])) is not None:
             return single, Origin.REDUPLICATED
         if word not in self._lexicon.listed:
@@ -76,15 +80,15 @@ class Levels:
         cut = self._cut(word)
         parts = max(self._list.levels[part] for part in cut) if cut else None
         elsewhere = self._other.level(word)
-        if parts is not None and (elsewhere is None or word in _CLEAR):
+        if parts is not None and elsewhere is None:
             return parts
-        characters = [self._list.characters.get(character) for character in word]
-        known = [level for level in characters if level is not None]
+        if parts is None and all(character in self._list.characters for character in word):
+            parts = max(self._list.characters[character] for character in word)
         if elsewhere is None:
             elsewhere = self._lexicon.gf2021.get(word)
-        if parts is None and len(known) < len(word):
-            return elsewhere
-        return max(parts or max(known), elsewhere or 0)
+        if parts is None or elsewhere is None:
+            return elsewhere or parts
+        return parts if word in _CLEAR else max(parts, elsewhere)
 
     def _recombined(self, word: str) -> tuple[int | None, Origin]:
         head = self._list.characters.get(word[-1]) if word[-1] in _HEADS else None
@@ -97,6 +101,16 @@ class Levels:
         """The word as listed words, with the easiest hardest one."""
         cuts = list(_cuts(word, self._list))
         return min(cuts, key=lambda cut: (max(self._list.levels[part] for part in cut), len(cut)), default=None)
+
+
+def _shortened(words: WordList) -> dict[str, int]:
+    """汽车 of 公共汽车, 火车 of 火车站: words of two characters that begin or end a listed one."""
+    shortened: dict[str, int] = {}
+    for word, level in words.levels.items():
+        if 3 <= len(word) <= 4 and level < ADVANCED_LEVEL:
+            for part in (word[:2], word[-2:]):
+                shortened[part] = min(level, shortened.get(part, level))
+    return shortened
 
 
 def _cuts(word: str, words: WordList) -> Iterator[tuple[str, ...]]:
