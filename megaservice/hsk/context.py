@@ -17,6 +17,7 @@ class Context:
     before: Piece | None
     after: Piece | None
     parts_before: str
+    parts_two_before: str
     parts_after: str
 
 
@@ -35,8 +36,10 @@ def _either(pattern_left: str, pattern_right: str, then: str, otherwise: str | N
 def _de(context: Context) -> str | None:
     """得: after a verb or adjective `de`, before what is gained `dé`, where it means must `děi`."""
     if re.search("[还也就都总只又可必非才]$|觉得$|一定$|[我你您他她它们谁]$|今天$|明天$|现在$|[早晚]上$", context.left):
-        return "dé" if re.match("[到奖病分]|了(?:第|一个|奖|病|大|满|金|冠)|过|第", context.right) else "děi"
-    if not context.left or re.match("[到奖病]|了(?:第|一个|奖|病|大|满|金|冠)|第[一二三]", context.right):
+        return "dé" if re.match("[到奖病分了过第]", context.right) else "děi"
+    if context.right.startswith("了") and "动" not in context.parts_before:
+        return "dé"
+    if not context.left or re.match("[到奖病]|第[一二三]", context.right):
         return "dé" if context.right and not context.right.startswith("[早快]") else None
     if context.before is not None and context.before.origin is Origin.REDUPLICATED:
         return "de"
@@ -57,7 +60,9 @@ def _di(context: Context) -> str | None:
 
 
 def _le(context: Context) -> str | None:
-    return "liǎo" if re.search("[^\\W得不][得不]$", context.left) and not re.search("觉得$", context.left) else "le"
+    """了: behind a verb and 得 or 不 can one finish it, `liǎo`."""
+    is_split_by = context.before is not None and context.before.word in ("得", "不")
+    return "liǎo" if is_split_by and "动" in context.parts_two_before else "le"
 
 
 def _zhe(context: Context) -> str | None:
@@ -77,7 +82,7 @@ def _guo(context: Context) -> str | None:
         "[来去这那了一马河桥门山]", context.right
     ):
         return "guò"
-    if re.search("从.*[走跑开]$", context.left):
+    if re.search("从.*[走跑开飞]$", context.left):
         return "guò"
     if "动" in context.parts_before or "形" in context.parts_before or context.left.endswith("得"):
         return "guò" if re.search("[得不]$", context.left) else "guo"
@@ -153,7 +158,7 @@ _RULES: dict[str, Callable[[Context], str | None]] = {
     "量": _either("", "[一体了]", "liáng", "liàng"),
     "处": _either("[到好坏益用长短这那四各]$", "", "chù", "chǔ"),
     "传": _either("[自小水]$", "记", "zhuàn", "chuán"),
-    "中": _either("", "奖|毒|暑|了(?:奖|大奖|彩)", "zhòng", "zhōng"),
+    "中": _either("[射打击投命猜]$|^中?$", "奖|毒|暑|了|目标|$", "zhòng", "zhōng"),
     "啊": _either("^$", "[，！]", "ā", "a"),
 }
 

@@ -143,6 +143,7 @@ class Reader:
             before=before,
             after=after,
             parts_before=self._parts(before.base or before.word) if before else "",
+            parts_two_before=self._parts(pieces[at - 2].word) if at > 1 and before else "",
             parts_after=self._parts(after.base or after.word) if after else "",
         )
 
