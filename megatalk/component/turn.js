@@ -3,12 +3,20 @@
 const EVENTS = ["turn_started", "text_delta", "sentence", "clip", "clip_failed", "turn_completed", "turn_failed"];
 const KEPT_TURNS = 50;
 const RECONNECT_SECONDS = [1, 2, 4, 8, 8, 8];
-const HEALTH_SECONDS = 4;
+const HEALTH_SECONDS = { ready: 15, waiting: 4, unreachable: 4 };
 const STATUS = {
   ready: "Ready",
   waiting: "Warming up…",
+  waitingForModel: "The model is loading or resting",
+  waitingForVoice: "The voice is resting; text still comes",
   unreachable: "The tutor is not there. Is MegaService running?",
 };
+
+// Which words: where one part answers and the other does not, the missing one is named.
+function statusWords(status, megaservice) {
+  if (status !== "waiting" || !megaservice.llm || megaservice.llm.ready === megaservice.tts?.ready) return STATUS[status];
+  return megaservice.llm.ready ? STATUS.waitingForVoice : STATUS.waitingForModel;
+}
 
 class Book {
   constructor() {
@@ -223,7 +231,7 @@ class Book {
     this.model.title = model;
   }
 
-  // Asks until all is ready, then rests; returns "ready", "waiting" or "unreachable".
+  // Asks again and again, more seldom when all is ready; returns "ready", "waiting" or "unreachable".
   async watchHealth() {
     clearTimeout(this.healthTimer);
     let megaservice = { status: "unreachable" };
@@ -232,13 +240,13 @@ class Book {
     } catch {
       // The page's own server is away: told as unreachable.
     }
-    const status = megaservice.status in STATUS ? megaservice.status : "waiting";
-    this.status.textContent = STATUS[status];
+    const status = megaservice.status in HEALTH_SECONDS ? megaservice.status : "waiting";
+    this.status.textContent = statusWords(status, megaservice);
     this.status.dataset.status = status;
     this.status.title = [megaservice.llm?.detail, megaservice.tts?.detail].filter(Boolean).join(" · ");
     if (megaservice.llm?.model) this.showModel(megaservice.llm.model);
-    const isToGoOn = status !== "ready" && !this.life.signal.aborted;
-    if (isToGoOn) this.healthTimer = setTimeout(() => this.watchHealth(), HEALTH_SECONDS * 1000);
+    const isToGoOn = !this.life.signal.aborted;
+    if (isToGoOn) this.healthTimer = setTimeout(() => this.watchHealth(), HEALTH_SECONDS[status] * 1000);
     return status;
   }
 

@@ -231,3 +231,16 @@ def test_dead_megaservice_keeps_what_was_typed(browser: Browser, tmp_path: Path,
             expect(page.locator(".mt-status")).to_have_attribute("data-status", "unreachable")
             assert page.locator("[data-turn-id]").count() == 0
             assert visit.foreign == []
+
+
+def test_the_part_that_is_missing_is_named_until_it_is_back(visit: Visit, double: DoubleMegaService) -> None:
+    status = visit.open().locator(".mt-status")
+    expect(status).to_have_text("Ready", timeout=PATIENCE_MS)
+    for part, words in (
+        ("is_ready", "The model is loading or resting"),
+        ("has_voice", "The voice is resting; text still comes"),
+    ):
+        setattr(double, part, False)
+        expect(status).to_have_text(words, timeout=PATIENCE_MS)
+        setattr(double, part, True)
+        expect(status).to_have_text("Ready", timeout=PATIENCE_MS)

@@ -60,6 +60,7 @@ class DoubleMegaService:
     clip_seconds: float = 0.3
     model: str = "Qwen/Qwen2.5-Coder-1.5B-Instruct"
     is_ready: bool = True
+    has_voice: bool = True
     requests: list[dict[str, object]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     last_event_ids: list[str | None] = field(default_factory=list)
@@ -201,9 +202,13 @@ def create_double(double: DoubleMegaService) -> FastAPI:
     @app.get("/ready")
     async def ready() -> Response:
         llm = {"ready": double.is_ready, "model": double.model, "detail": "" if double.is_ready else "loading"}
-        tts = {"ready": True, "endpoint": "openai+http://tts:9088/v1", "detail": ""}
-        body = {"status": "ready" if double.is_ready else "waiting", "llm": llm, "tts": tts}
-        return JSONResponse(body, 200 if double.is_ready else 503)
+        tts = {
+            "ready": double.has_voice,
+            "endpoint": "openai+http://tts:9088/v1" if double.has_voice else None,
+            "detail": "",
+        }
+        both = double.is_ready and double.has_voice
+        return JSONResponse({"status": "ready" if both else "waiting", "llm": llm, "tts": tts}, 200 if both else 503)
 
     return app
 
