@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS = ("megaservice", "megatalk", "llm", "tts", "weights", "launcher", "preflight")
+PROGRAMS = ("megaservice", "megatalk", "llm", "tts", "weights", "launcher", "preflight", "endpoint_checks")
 
 # Row of each part of MegaService; a part may import its own row and those above it.
 ROWS = {
@@ -33,7 +33,12 @@ ROWS = {
     "__main__": 7,
 }
 UPSTREAM_LIBRARIES = {"httpx", "openai", "sqlalchemy"}  # row 3 alone talks to other servers
-ALLOWED_BETWEEN_PROGRAMS = {"llm": {"weights", "preflight"}, "tts": {"weights"}, "launcher": {"weights", "preflight"}}
+ALLOWED_BETWEEN_PROGRAMS = {
+    "llm": {"weights", "preflight"},
+    "tts": {"weights"},
+    "launcher": {"weights", "preflight"},
+    "endpoint_checks": {"megaservice"},
+}
 
 
 def modules() -> list[Path]:
