@@ -13,13 +13,13 @@ class Entry:
 
 class Dictionary:
     def __init__(self, file: Traversable) -> None:
-        """`file` has lines of word, pinyin and gloss, sorted by word. It is read on first use."""
+        """`file` has an empty line, then those of word, pinyin and gloss, sorted by word. It is read on first use."""
         self._file = file
         self._found: dict[str, tuple[Entry, ...]] = {}
 
     @cached_property
     def _bytes(self) -> bytes:
-        return b"\n" + self._file.read_bytes()
+        return self._file.read_bytes()
 
     def __contains__(self, word: str) -> bool:
         return bool(self.entries(word))

@@ -123,11 +123,11 @@ class Reader:
         return self._reduplicated(word, base[0], halves[0])
 
     def _name(self, word: str) -> str:
-        syllables = _syllables(word)
         if len(word) == 1:
-            return _SURNAME_READINGS.get(word, syllables[0].capitalize())
+            return _SURNAME_READINGS.get(word, self._readings(word)[0].capitalize())
         if entries := self._dictionary.entries(word):
             return entries[0].pinyin
+        syllables = [self._readings(character)[0] for character in word]
         if word[0] in SURNAMES and 2 <= len(word) <= 3:
             surname = _SURNAME_READINGS.get(word[0], syllables[0].capitalize())
             return f"{surname} {''.join(syllables[1:]).capitalize()}"
