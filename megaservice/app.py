@@ -10,7 +10,6 @@ from fastapi import FastAPI
 
 from megaservice.audio.store import ClipStore
 from megaservice.checks import check
-from megaservice.conversations import Conversations
 from megaservice.hsk import Grader, Lexicon
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog, fields
@@ -26,6 +25,7 @@ from megaservice.routes.requests import TurnMaker
 from megaservice.routes.turns import turn_routes
 from megaservice.settings import Settings
 from megaservice.speech import build_chain
+from megaservice.store import SQLStore, open_database
 from megaservice.turns import Turns
 from megaservice.warmup import warm_up
 
@@ -50,10 +50,10 @@ def create_app(settings: Settings) -> FastAPI:
         max_age_seconds=settings.AUDIO_MAX_AGE_HOURS * 3600,
         max_bytes=settings.AUDIO_MAX_MEGABYTES * 1e6,
     )
-    conversations = Conversations(kept=settings.MEGASERVICE_CONVERSATIONS_KEPT)
+    store = SQLStore(open_database(settings.DATABASE_URL.get_secret_value(), audio_dir=settings.AUDIO_DIR))
     turns = Turns(
         partial(run_turn, chat=chat, speech=speech, clips=clips, max_tokens=settings.LLM_MAX_TOKENS),
-        conversations,
+        store,
         kept=settings.MEGASERVICE_TURNS_KEPT,
         max_running=settings.MEGASERVICE_MAX_RUNNING_TURNS,
     )
@@ -74,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
             await asyncio.wait(background)
             await speech.aclose()
             await chat.aclose()
+            store.close()
 
     # No page of docs: FastAPI's loads its scripts from the net.
     app = FastAPI(title="MegaService", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)

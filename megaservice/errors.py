@@ -12,6 +12,7 @@
         TTSRejected         the endpoint refuses this request (400, 422)
         TTSBadAudio         a 2xx whose body is no plausible speech
         AllEnginesFailed    every endpoint was tried; `causes` in order
+      StoreError            the database cannot be read or written
       ClientError           what the caller did wrong; `status` says how in HTTP
         InvalidRequest  NotFound  TooLarge  TooBusy
       SettingsError         the settings cannot work; one line per fault
@@ -91,6 +92,11 @@ class AllEnginesFailed(TTSError):
         told = "; ".join(f"{endpoint}: {error.message}" for endpoint, error in causes)
         super().__init__(f"No speech endpoint could speak this sentence: {told or 'none is configured'}.")
         self.causes = causes
+
+
+class StoreError(MegaserviceError):
+    code = "store_failed"
+    retryable = True
 
 
 class ClientError(MegaserviceError):

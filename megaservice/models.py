@@ -62,7 +62,10 @@ class SpeechEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One user message and the whole answer to it. `history` is oldest first and without `message`."""
+    """One user message and the whole answer to it. `history` is oldest first and without `message`.
+
+    `problems` are faults met before it began.
+    """
 
     turn_id: str
     conversation_id: str | None
@@ -72,6 +75,7 @@ class Turn:
     voice: Voice
     speak: bool = True
     history: tuple[Message, ...] = ()
+    problems: tuple["Problem", ...] = ()
 
 
 class FinishReason(StrEnum):
@@ -176,7 +180,7 @@ class TurnAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A fault told to the client. `stage` is one of "llm", "speech", "audio", "turn"."""
+    """A fault told to the client. `stage` is one of "llm", "speech", "audio", "store", "turn"."""
 
     stage: str
     code: str

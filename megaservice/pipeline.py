@@ -93,7 +93,7 @@ class _Run:
         self._speaks = False
         self._unspoken: list[int] = []  # sentences announced as spoken that have no clip yet
         self._endpoint: str | None = None
-        self._problems: list[Problem] = []
+        self._problems = list(turn.problems)
 
     async def work(self) -> None:
         finish_reason: FinishReason | None = None

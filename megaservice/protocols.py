@@ -15,6 +15,7 @@ from megaservice.models import (
     TurnAttempt,
     Voice,
 )
+from megaservice.records import ConversationRecord, Exchange, TurnRecord
 
 
 class ChatModel(Protocol):
@@ -80,4 +81,44 @@ class SpeechChain(Protocol):
 
     def recent_attempts(self) -> tuple[TurnAttempt, ...]:
         """The last attempts of all turns, oldest first."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """Conversations and their turns, kept beyond this process. Every call raises StoreError, in seconds at most."""
+
+    async def save(self, turn: TurnRecord) -> None:
+        """Keep a turn as it is now, and its conversation with it; whole or not at all."""
+        ...
+
+    async def history(self, conversation_id: str, *, limit: int) -> tuple[Exchange, ...]:
+        """The last turns that have a reply, oldest first; none for an unknown conversation."""
+        ...
+
+    async def turn(self, turn_id: str) -> TurnRecord:
+        """Raises NotFound."""
+        ...
+
+    async def conversation(self, conversation_id: str) -> ConversationRecord:
+        """Raises NotFound."""
+        ...
+
+    async def conversations(
+        self, *, limit: int, search: str = "", before: tuple[int, str] | None = None
+    ) -> tuple[ConversationRecord, ...]:
+        """Latest used first; those after the one with this `updated_at_ms` and id; those that have `search` in them."""
+        ...
+
+    async def turns(
+        self, conversation_id: str, *, limit: int | None = None, before: str | None = None
+    ) -> tuple[TurnRecord, ...]:
+        """The last turns, oldest first; those before the turn of that id."""
+        ...
+
+    async def rename(self, conversation_id: str, title: str) -> None:
+        """Raises NotFound."""
+        ...
+
+    async def delete(self, conversation_id: str) -> tuple[str, ...]:
+        """The ids of the turns that went with it; none for an unknown conversation."""
         ...

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from megaservice.errors import SettingsError
 from megaservice.models import Dialect, SpeechEndpoint
 
-FAMILIES = ("LLM_", "TTS_", "HSK_", "MEGASERVICE_", "AUDIO_", "LOG_")
+FAMILIES = ("LLM_", "TTS_", "HSK_", "MEGASERVICE_", "AUDIO_", "LOG_", "DATABASE_")
 
 # Variables of the other programs that share .env; named here so that a wrong case is caught for them too.
 SHARED_NAMES = frozenset(
@@ -113,6 +113,10 @@ class Settings(BaseSettings):
     AUDIO_MAX_MEGABYTES: float = Field(500.0, gt=0, description="Above this total the oldest clips are swept.")
     AUDIO_SWEEP_SECONDS: Seconds = Field(300.0, description="Time between two sweeps.")
 
+    DATABASE_URL: SecretStr = Field(
+        SecretStr(""), description="Where conversations are kept; empty: SQLite, database/megatalk.db beside AUDIO_DIR."
+    )
+
     LOG_DIR: Path = Field(Path("logs"), description="Where megaservice.log is written.")
     LOG_LEVEL: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     LOG_MAX_BYTES: int = Field(10_000_000, ge=10_000, description="A log file is rotated at this size.")
@@ -124,8 +128,7 @@ class Settings(BaseSettings):
     MEGASERVICE_PORT: int = Field(9500, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     MEGASERVICE_MAX_MESSAGE_CHARACTERS: int = Field(2000, ge=1, description="Longest message; above it a 413.")
     MEGASERVICE_MAX_RUNNING_TURNS: int = Field(8, ge=1, description="Turns at work at once; above it a 503.")
-    MEGASERVICE_TURNS_KEPT: int = Field(200, ge=1, description="Finished turns that can still be replayed.")
-    MEGASERVICE_CONVERSATIONS_KEPT: int = Field(200, ge=1, description="Conversations remembered, latest used first.")
+    MEGASERVICE_TURNS_KEPT: int = Field(200, ge=1, description="Finished turns held in memory.")
 
     @field_validator("LLM_ENDPOINT")
     @classmethod

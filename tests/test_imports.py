@@ -12,6 +12,7 @@ PROGRAMS = ("megaservice", "megatalk", "llm", "tts", "weights", "launcher", "pre
 ROWS = {
     "models": 1,
     "errors": 1,
+    "records": 1,
     "text": 2,
     "audio": 2,
     "hsk": 2,
@@ -21,10 +22,11 @@ ROWS = {
     "logs": 2,
     "voices": 2,
     "checks": 2,
-    "conversations": 2,
     "protocols": 2,
     "llm": 3,
     "speech": 3,
+    "store": 3,
+    "running_turn": 4,
     "turns": 4,
     "pipeline": 4,
     "warmup": 4,
@@ -32,7 +34,7 @@ ROWS = {
     "app": 6,
     "__main__": 7,
 }
-UPSTREAM_LIBRARIES = {"httpx", "openai", "sqlalchemy"}  # row 3 alone talks to other servers
+UPSTREAM_LIBRARIES = {"httpx", "openai", "sqlalchemy", "alembic", "psycopg"}  # row 3 alone talks to other servers
 ALLOWED_BETWEEN_PROGRAMS = {
     "llm": {"weights", "preflight"},
     "tts": {"weights"},

@@ -19,7 +19,7 @@ def chat_routes(turns: Turns, maker: TurnMaker) -> APIRouter:
 
     @router.post("/chat", response_model=ChatReply)
     async def chat(body: ChatRequest, request: Request) -> Response:
-        running = turns.start(maker.make(body))
+        running = turns.start(await maker.make(body))
         turn_id = running.turn.turn_id
         came = running.wait_started() if body.stream else running.wait_ended()
         if not await _while_connected(request, came):

@@ -7,8 +7,8 @@ from contextlib import aclosing
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
+from megaservice.running_turn import RunningTurn
 from megaservice.schemas import event_json
-from megaservice.turns import RunningTurn
 
 _KEEPALIVE_SECONDS = 15.0  # below the 60 s after which proxies give a silent stream up
 

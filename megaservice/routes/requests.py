@@ -1,10 +1,11 @@
 """From a checked request to a Turn: voice, history and limits settled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import uuid4
 
 from megaservice.errors import InvalidRequest, TooLarge
 from megaservice.models import Language, Message, Turn, Voice
+from megaservice.records import Past
 from megaservice.schemas import TurnRequest
 
 
@@ -13,7 +14,7 @@ class TurnMaker:
         self,
         voices: Mapping[str, Voice],
         default_voices: Mapping[Language, str],
-        history: Callable[[str], tuple[Message, ...]],
+        history: Callable[[str], Awaitable[Past]],
         *,
         max_characters: int,
     ) -> None:
@@ -23,7 +24,7 @@ class TurnMaker:
         self._history = history
         self._max_characters = max_characters
 
-    def make(self, request: TurnRequest) -> Turn:
+    async def make(self, request: TurnRequest) -> Turn:
         """Raises InvalidRequest for an unknown voice, TooLarge for a message over the limit."""
         if len(request.message) > self._max_characters:
             raise TooLarge(
@@ -36,10 +37,10 @@ class TurnMaker:
             )
         if request.history is not None:
             conversation_id = None
-            history = tuple(Message(message.role, message.content) for message in request.history)
+            past = Past(tuple(Message(message.role, message.content) for message in request.history))
         else:
             conversation_id = request.conversation_id or uuid4().hex
-            history = self._history(conversation_id)
+            past = await self._history(conversation_id)
         return Turn(
             turn_id=uuid4().hex,
             conversation_id=conversation_id,
@@ -48,5 +49,6 @@ class TurnMaker:
             hsk_level=request.hsk_level if request.language is Language.ZH else None,
             voice=self._voices[voice_id],
             speak=request.speak,
-            history=history,
+            history=past.messages,
+            problems=past.problems,
         )

@@ -19,7 +19,7 @@ def turn_routes(turns: Turns, maker: TurnMaker) -> APIRouter:
 
     @router.post("", status_code=202)
     async def start(body: TurnRequest) -> TurnAccepted:
-        turn = turns.start(maker.make(body)).turn
+        turn = turns.start(await maker.make(body)).turn
         return TurnAccepted(turn_id=turn.turn_id, conversation_id=turn.conversation_id)
 
     @router.get("/{turn_id}/events", response_class=Response)

@@ -1,0 +1,141 @@
+"""Opens the database that DATABASE_URL names and brings its tables to this version's."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from megaservice.errors import SettingsError
+from megaservice.logs import fields
+
+log = logging.getLogger(__name__)
+
+_MIGRATIONS = "megaservice.store:migrations"
+_MIGRATION_LOCK = 0x6D65676174616C6B  # "megatalk": PostgreSQL's advisory locks have numbers for names
+_MIGRATION_WAIT_MS = 60_000  # another process may be at it
+_SQLITE_WAIT_MS = 2000  # for another connection's write to end
+_POSTGRESQL_OPTIONS = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 5000,  # ms; a server that fell off the net
+    "options": "-c lock_timeout=2000 -c statement_timeout=10000",  # ms
+}
+
+
+def open_database(given: str, *, audio_dir: Path) -> Engine:
+    """An engine whose tables are this version's. `given` is DATABASE_URL; empty is SQLite beside `audio_dir`.
+
+    Raises SettingsError where it cannot be used; its line shows no password.
+    """
+    url = _url(given, audio_dir)
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    try:
+        _migrate(engine)
+    except SQLAlchemyError as exc:
+        raise SettingsError((f"DATABASE_URL: {_shown(url)} cannot be used: {reason(exc)}",)) from exc
+    finally:
+        engine.dispose()  # the next one to connect may be in another thread, or nobody
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine for transactions that write: SQLite's take the write lock at once, so that none fails midway."""
+    return engine.execution_options(writes=True)
+
+
+def reason(exc: SQLAlchemyError) -> str:
+    """The driver's own words on one line, without SQLAlchemy's statement and values: those are a learner's."""
+    told = str(getattr(exc, "orig", None) or exc)
+    return " ".join(told.split())
+
+
+def _url(given: str, audio_dir: Path) -> URL:
+    if not given:
+        return URL.create("sqlite", database=str(audio_dir.absolute().parent / "database" / "megatalk.db"))
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):
+        url = None
+    match url and url.drivername:
+        case "sqlite" if url and url.database and url.database != ":memory:":
+            return url
+        case "postgresql" | "postgres" | "postgresql+psycopg" if url and url.database:
+            return url.set(drivername="postgresql+psycopg")
+    raise SettingsError(
+        ("DATABASE_URL: got a value, wants sqlite:///file.db or postgresql://user:password@host:port/database",)
+    )
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _sqlite(url: URL) -> Engine:
+    assert url.database is not None
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SettingsError((f"DATABASE_URL: {exc.filename}: {exc.strerror}",)) from exc
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves: Python's driver would only at a write
+        connection.execute(f"PRAGMA busy_timeout = {_SQLITE_WAIT_MS}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")  # a turn that was written outlives a power cut
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRESQL_OPTIONS)
+
+
+def _migrate(engine: Engine) -> None:
+    """Raises SettingsError for a database of a newer version. Of several processes one works, the others wait."""
+    config = Config()
+    config.set_main_option("script_location", _MIGRATIONS)
+    scripts = ScriptDirectory.from_config(config)
+    if engine.dialect.name == "sqlite":
+        _use_wal(engine)
+    with writing(engine).connect() as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL lock_timeout = {_MIGRATION_WAIT_MS}"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        found, newest = MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head()
+        if found == newest:
+            return
+        if found not in {None, *(script.revision for script in scripts.walk_revisions())}:
+            raise SettingsError(
+                (
+                    f"DATABASE_URL: {_shown(engine.url)} was written by a newer MegaTalk (revision {found}, this one "
+                    f"knows {newest}): update MegaTalk, or name another database",
+                )
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        log.info("database migrated", extra=fields(before=found, now=newest))
+
+
+def _use_wal(engine: Engine) -> None:
+    """Readers and the writer then do not wait for each other. A file system that cannot do it keeps its own mode."""
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_MIGRATION_WAIT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.close()
+    finally:
+        raw.close()
