@@ -1,7 +1,6 @@
 """`python -m tts.gpt_sovits`: fetches the weights that are missing, then serves them."""
 
 import sys
-import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,6 +9,9 @@ from tts.gpt_sovits import server
 from tts.gpt_sovits.catalogue import MODELS
 from tts.gpt_sovits.fetching import bring
 from tts.gpt_sovits.settings import Settings
+
+_MODELS = Path("/models")  # a volume, or one's own folder that may be read-only
+_HOME = Path("/tmp/gpt-sovits")  # the one place that may be written
 
 
 def main() -> int:
@@ -21,8 +23,8 @@ def main() -> int:
             print(f"{name}: {fault['msg']}, got {fault['input']!r}", file=sys.stderr)  # noqa: T201
         return 2
     model = MODELS[settings.version]
-    bring(model.files, settings.models, settings.hub, _tell)
-    server.run(settings, model, Path(tempfile.gettempdir()) / "gpt-sovits")
+    bring(model.files, _MODELS, settings.hub, _tell)
+    server.run(settings, model, _MODELS, _HOME)
     return 0
 
 

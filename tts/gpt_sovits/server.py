@@ -18,12 +18,12 @@ _API = "gpt_sovits_cpufast.api_v2"
 _NOUN = "NN"
 
 
-def run(settings: Settings, model: Model, home: Path) -> None:
-    """Serve until SIGTERM. `home` is a folder that may be written."""
-    config_path = prepare(settings, model, home)
+def run(settings: Settings, model: Model, models: Path, home: Path) -> None:
+    """Serve the weights in `models` until SIGTERM; `home` is made anew."""
+    config_path = prepare(settings, model, models, home)
     os.environ |= {
         "GPT_SOVITS_DATA_DIR": str(home),
-        "NLTK_DATA": str(settings.models / "nltk_data"),
+        "NLTK_DATA": str(models / "nltk_data"),
         "OMP_NUM_THREADS": str(settings.thread_count),
         # A waiting thread sleeps: spinning on cores that the LLM uses too makes a synthesis up to three times dearer.
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -36,9 +36,9 @@ def run(settings: Settings, model: Model, home: Path) -> None:
     runpy.run_module(_API, run_name="__main__")
 
 
-def prepare(settings: Settings, model: Model, home: Path) -> Path:
+def prepare(settings: Settings, model: Model, models: Path, home: Path) -> Path:
     """Lay out `home` as the API wants its data folder; the path of the configuration, which it rewrites as it runs."""
-    shutil.rmtree(home, ignore_errors=True)  # a restarted container still has the last run's
+    shutil.rmtree(home, ignore_errors=True)  # what an earlier run left, where /tmp is no tmpfs
     code = _package_folder("GPT_SoVITS")
     for name in ("chinese-hubert-base", "chinese-roberta-wwm-ext-large"):
         _mix(home / "GPT_SoVITS/pretrained_models" / name, code / "pretrained_models" / name)
@@ -49,7 +49,7 @@ def prepare(settings: Settings, model: Model, home: Path) -> Path:
     for file in model.files:
         link = home / _in_home(file.path)
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(settings.models / file.path)
+        link.symlink_to(models / file.path)
     config_path = home / "tts_infer.yaml"
     template = files(__package__).joinpath("tts_infer.yaml").read_text(encoding="utf-8")
     config_path.write_text(

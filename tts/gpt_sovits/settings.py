@@ -2,7 +2,6 @@
 
 import os
 from enum import StrEnum
-from pathlib import Path
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,7 +22,6 @@ class Settings(BaseSettings):
     hub_url: str = Field(
         "https://huggingface.co", description="Model hub (or mirror) to fetch weights from; `none` asks no hub."
     )
-    models: Path = Field(Path("/models"), description="Where the weights are.")
 
     @field_validator("hub_url")
     @classmethod
