@@ -29,9 +29,17 @@ class Stack:
     def page_url(self) -> str:
         return f"http://127.0.0.1:{self.env['MEGATALK_PORT']}"
 
-    def try_compose(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        files = [part for file in self.files for part in ("-f", str(ROOT / file))]
-        argv = ["docker", "compose", "-p", self.project, *files, *command]
+    @property
+    def options(self) -> list[str]:
+        """What names this stack to `docker compose`, and to those of our scripts that pass it on."""
+        return ["-p", self.project, *(part for file in self.files for part in ("-f", str(ROOT / file)))]
+
+    def try_compose(self, *command: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+        argv = ["docker", "compose", *self.options, *command]
+        return subprocess.run(argv, cwd=ROOT, env=dict(self.env), input=given, capture_output=True, text=True)
+
+    def script(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        argv = [str(ROOT / "scripts" / name), *self.options, *arguments]
         return subprocess.run(argv, cwd=ROOT, env=dict(self.env), capture_output=True, text=True)
 
     def compose(self, *command: str) -> str:

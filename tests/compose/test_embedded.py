@@ -93,6 +93,12 @@ def test_the_page_answers_under_its_own_port(running: Stack) -> None:
     assert page_health(running)["status"] == "ready"
 
 
+def test_every_part_answers_test_endpoints(running: Stack) -> None:
+    done = running.script("test_endpoints", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, [row for row in told["checks"] if row["outcome"] != "ok"], done.stderr) == (0, [], "")
+
+
 def test_what_was_spoken_and_logged_outlives_the_containers(running: Stack, tmp_path: Path) -> None:
     clip = chat(running)["audio"][0]
     running.compose("up", "-d", "--force-recreate", "--no-deps", "--wait", "megaservice")
