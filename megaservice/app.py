@@ -17,6 +17,7 @@ from megaservice.models import Language
 from megaservice.pipeline import run_turn
 from megaservice.routes.audio import audio_routes
 from megaservice.routes.chat import chat_routes
+from megaservice.routes.conversations import conversation_routes
 from megaservice.routes.debug import debug_routes
 from megaservice.routes.health import health_routes
 from megaservice.routes.hsk import hsk_routes
@@ -82,7 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=_BODY_BYTES)
     install_problems(app)
     app.include_router(chat_routes(turns, maker))
-    app.include_router(turn_routes(turns, maker))
+    app.include_router(turn_routes(turns, maker, store))
+    app.include_router(conversation_routes(store, turns, clips))
     app.include_router(audio_routes(clips, voices))
     app.include_router(debug_routes(speech, voices[settings.TTS_VOICE_ZH]))
     app.include_router(health_routes(chat, speech))

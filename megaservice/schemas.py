@@ -148,7 +148,13 @@ def event_json(turn: Turn, events: Sequence[ChatEvent], number: int) -> tuple[st
             return "clip_failed", to_json(event)
         case TurnCompleted():
             return "turn_completed", to_json(chat_reply(turn, events[: number + 1]))
-        case TurnFailed(problem, retryable, reply, attempts, timings):
-            failure: dict[str, object] = {"turn_id": turn.turn_id, "stage": problem.stage, "code": problem.code}
-            failure |= {"message": problem.message, "retryable": retryable, "reply": reply}
-            return "turn_failed", to_json(failure | {"attempts": attempts, "timings_ms": timings})
+        case TurnFailed():
+            return "turn_failed", failure_json(turn.turn_id, event)
+
+
+def failure_json(turn_id: str, failed: TurnFailed) -> bytes:
+    """The data of turn_failed."""
+    problem = failed.problem
+    told: dict[str, object] = {"turn_id": turn_id, "stage": problem.stage, "code": problem.code}
+    told |= {"message": problem.message, "retryable": failed.retryable, "reply": failed.reply}
+    return to_json(told | {"attempts": failed.attempts, "timings_ms": failed.timings})

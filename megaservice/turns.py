@@ -47,6 +47,9 @@ class Turns:
     def are_running(self) -> bool:
         return bool(self._running)
 
+    def is_running(self, turn_id: str) -> bool:
+        return turn_id in self._running
+
     async def history(self, conversation_id: str) -> Past:
         """What was said before: a reply counts as far as it is written, also while it is still spoken."""
         here = [one for one in self._of(conversation_id) if not one.is_kept]
@@ -74,16 +77,12 @@ class Turns:
         self._running[turn.turn_id] = asyncio.create_task(self._see_through(running, work))
         return running
 
-    def get(self, turn_id: str) -> RunningTurn:
-        """Raises NotFound."""
-        try:
-            return self._turns[turn_id]
-        except KeyError:
-            raise NotFound("There is no such turn.") from None
+    def find(self, turn_id: str) -> RunningTurn | None:
+        """One that runs or is still in memory."""
+        return self._turns.get(turn_id)
 
     def cancel(self, turn_id: str) -> None:
-        """Have a running turn and its work upstream end at once; an ended one stays as it is. Raises NotFound."""
-        self.get(turn_id)
+        """Have a running turn and its work upstream end at once; any other stays as it is."""
         if work := self._work.get(turn_id):
             work.cancel()
 

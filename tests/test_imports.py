@@ -22,6 +22,7 @@ ROWS = {
     "logs": 2,
     "voices": 2,
     "checks": 2,
+    "conversations": 2,
     "protocols": 2,
     "llm": 3,
     "speech": 3,

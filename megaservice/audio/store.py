@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,6 +78,12 @@ class ClipStore:
             total_bytes -= stat.st_size
             removed += 1
         return removed
+
+    def remove(self, turn_ids: Set[str]) -> None:
+        """Remove these turns' clips, whoever reads them."""
+        for path in self._directory.glob("*.wav"):
+            if path.stem.rpartition("-")[0] in turn_ids:
+                path.unlink(missing_ok=True)
 
     def _path(self, clip_id: str) -> Path:
         if not _CLIP_ID.fullmatch(clip_id):

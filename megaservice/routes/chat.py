@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from megaservice.models import TurnFailed
-from megaservice.routes.events import TurnEvents
+from megaservice.routes.events import TurnEvents, live
 from megaservice.routes.problems import turn_problem
 from megaservice.routes.requests import TurnMaker
 from megaservice.schemas import ChatReply, ChatRequest, chat_reply
@@ -29,7 +29,7 @@ def chat_routes(turns: Turns, maker: TurnMaker) -> APIRouter:
         if isinstance(last, TurnFailed) and (not body.stream or len(running.events) == 1):
             return turn_problem(last)
         if body.stream:
-            return TurnEvents(running, when_left=lambda: turns.cancel(turn_id))
+            return TurnEvents(live(running), when_left=lambda: turns.cancel(turn_id))
         return JSONResponse(chat_reply(running.turn, running.events).model_dump(mode="json"))
 
     return router

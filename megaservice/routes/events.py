@@ -1,12 +1,13 @@
 """A turn's events as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
+from megaservice.records import SentEvent
 from megaservice.running_turn import RunningTurn
 from megaservice.schemas import event_json
 
@@ -14,10 +15,10 @@ _KEEPALIVE_SECONDS = 15.0  # below the 60 s after which proxies give a silent st
 
 
 class TurnEvents(EventSourceResponse):
-    """The events of `running` from number `start` on. `when_left` is called when all are sent or the reader left."""
+    """A stream of a turn's events. `when_left` is called when all are sent or the reader left."""
 
-    def __init__(self, running: RunningTurn, start: int = 0, *, when_left: Callable[[], None] | None = None) -> None:
-        self._lines = _lines(running, start)
+    def __init__(self, lines: AsyncGenerator[bytes], *, when_left: Callable[[], None] | None = None) -> None:
+        self._lines = lines
         self._when_left = when_left
         super().__init__(self._lines, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
@@ -30,8 +31,14 @@ class TurnEvents(EventSourceResponse):
                 self._when_left()
 
 
-async def _lines(running: RunningTurn, start: int) -> AsyncGenerator[bytes]:
-    """Each event as `id:` its number, `event:` its name, `data:` its JSON; a comment while nothing happens."""
+async def stored(events: Sequence[SentEvent], start: int) -> AsyncGenerator[bytes]:
+    """Those of a turn that is no longer in memory, from number `start` on."""
+    for number, event in enumerate(events[start:], start):
+        yield _line(number, event.name, event.data)
+
+
+async def live(running: RunningTurn, start: int = 0) -> AsyncGenerator[bytes]:
+    """Those of `running` from number `start` on, as they come; a comment while nothing happens."""
     async with aclosing(running.follow(start)) as events:
         while True:
             following = asyncio.ensure_future(anext(events, None))
@@ -45,4 +52,8 @@ async def _lines(running: RunningTurn, start: int) -> AsyncGenerator[bytes]:
                 return
             number, _ = followed
             name, data = event_json(running.turn, running.events, number)
-            yield format_sse_event(data_str=data.decode(), event=name, id=str(number))
+            yield _line(number, name, data.decode())
+
+
+def _line(number: int, name: str, data: str) -> bytes:
+    return format_sse_event(data_str=data, event=name, id=str(number))

@@ -13,6 +13,7 @@ from megaservice.errors import (
     LLMTimeout,
     LLMUnavailable,
     MegaserviceError,
+    StoreError,
     TooLarge,
 )
 from megaservice.models import TurnFailed
@@ -68,6 +69,11 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(ClientError)
     async def client_error(_: Request, exc: ClientError) -> JSONResponse:
         return problem(exc.status, exc.code, exc.message)
+
+    @app.exception_handler(StoreError)
+    async def store_error(request: Request, exc: StoreError) -> JSONResponse:
+        log.error("database failed", extra={"fields": {"path": request.url.path, "why": exc.message}})
+        return problem(503, exc.code, exc.message)
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(_: Request, exc: RequestValidationError) -> JSONResponse:

@@ -45,7 +45,7 @@ def open_database(given: str, *, audio_dir: Path) -> Engine:
 
 def writing(engine: Engine) -> Engine:
     """The same engine for transactions that write: SQLite's take the write lock at once, so that none fails midway."""
-    return engine.execution_options(writes=True)
+    return engine.execution_options(begin="BEGIN IMMEDIATE")
 
 
 def reason(exc: SQLAlchemyError) -> str:
@@ -88,12 +88,13 @@ def _sqlite(url: URL) -> Engine:
         connection.isolation_level = None  # we begin transactions ourselves: Python's driver would only at a write
         connection.execute(f"PRAGMA busy_timeout = {_SQLITE_WAIT_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what a learner deletes is gone from the file
         connection.execute("PRAGMA synchronous = FULL")  # a turn that was written outlives a power cut
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if statement := connection.get_execution_options().get("begin", "BEGIN"):
+            connection.exec_driver_sql(statement)
 
     return engine
 
@@ -108,7 +109,7 @@ def _migrate(engine: Engine) -> None:
     config.set_main_option("script_location", _MIGRATIONS)
     scripts = ScriptDirectory.from_config(config)
     if engine.dialect.name == "sqlite":
-        _use_wal(engine)
+        _use_wal(engine)  # and its connection waits longer, which the pool now hands out again
     with writing(engine).connect() as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SET LOCAL lock_timeout = {_MIGRATION_WAIT_MS}"))
@@ -131,11 +132,6 @@ def _migrate(engine: Engine) -> None:
 
 def _use_wal(engine: Engine) -> None:
     """Readers and the writer then do not wait for each other. A file system that cannot do it keeps its own mode."""
-    raw = engine.raw_connection()
-    try:
-        cursor = raw.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {_MIGRATION_WAIT_MS}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.close()
-    finally:
-        raw.close()
+    with engine.execution_options(begin=None).connect() as connection:  # no transaction may be open
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_MIGRATION_WAIT_MS}")
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")

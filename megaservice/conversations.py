@@ -1,0 +1,133 @@
+"""What is told of kept conversations: as JSON for the page, as Markdown for the learner's own notes."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from megaservice.models import Language, Problem, Timings, TurnFailed
+from megaservice.records import ConversationRecord, SentEvent, TurnRecord, TurnStatus
+from megaservice.schemas import Text, failure_json
+
+_LANGUAGES = {Language.ZH: "Chinese", Language.EN: "English"}
+_LOST = TurnFailed(
+    Problem("turn", "turn_lost", "MegaService was stopped while it worked on this turn; send the message again."),
+    retryable=True,
+    reply="",
+    attempts=(),
+    timings=Timings(),
+)
+# What the last event repeats of the turn.
+_SAID_BESIDE = {"turn_id", "conversation_id", "reply", "sentences", "audio"}
+
+
+class TitleRequest(BaseModel):
+    """Body of PATCH /conversations/{id}."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Text = Field(max_length=200)
+
+
+class ShownConversation(BaseModel):
+    conversation_id: str
+    title: str
+    language: Language
+    hsk_level: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, record: ConversationRecord) -> "ShownConversation":
+        return cls(
+            conversation_id=record.conversation_id,
+            title=record.title,
+            language=record.language,
+            hsk_level=record.hsk_level,
+            created_at=_time(record.created_at_ms),
+            updated_at=_time(record.updated_at_ms),
+        )
+
+
+class ConversationList(BaseModel):
+    conversations: list[ShownConversation]
+    next: str | None = Field(description="`after` of the next page.")
+
+
+class ShownTurn(BaseModel):
+    turn_id: str
+    message: str
+    language: Language
+    hsk_level: int | None
+    voice: str
+    started_at: datetime
+    status: str = Field(description="running, unfinished, completed, failed or cancelled.")
+    reply: str
+    sentences: list[dict[str, Any]] = Field(description="Data of each `sentence` event, with its clip or clip_failed.")
+    end: dict[str, Any] | None = Field(description="Data of the last event, without what stands beside it here.")
+
+    @classmethod
+    def of(cls, record: TurnRecord, *, is_running: bool) -> "ShownTurn":
+        sent = [] if is_running else [(event.name, json.loads(event.data)) for event in replayed(record)]
+        return cls(
+            turn_id=record.turn_id,
+            message=record.message,
+            language=record.language,
+            hsk_level=record.hsk_level,
+            voice=record.voice,
+            started_at=_time(record.started_at_ms),
+            status="running" if is_running else record.status,
+            reply=record.reply,
+            sentences=_sentences(sent),
+            end={key: told for key, told in sent[-1][1].items() if key not in _SAID_BESIDE} if sent else None,
+        )
+
+
+class WholeConversation(ShownConversation):
+    turns: list[ShownTurn]
+
+
+class ConversationReply(WholeConversation):
+    earlier: str | None = Field(description="`before` of the turns that came before these.")
+
+
+def replayed(record: TurnRecord) -> tuple[SentEvent, ...]:
+    """A turn's events as they were sent. One that its process did not live to end fails."""
+    if record.status is not TurnStatus.UNFINISHED:
+        return record.events
+    return (SentEvent("turn_failed", failure_json(record.turn_id, _LOST).decode()),)
+
+
+def markdown(conversation: WholeConversation) -> str:
+    """Each line that was said is a quotation, so that nothing in it is taken for this text's own headings."""
+    level = f" · HSK {conversation.hsk_level}" if conversation.hsk_level else ""
+    date = f"{conversation.created_at:%Y-%m-%d %H:%M} UTC"
+    parts = [f"# {conversation.title}", f"{date} · {_LANGUAGES[conversation.language]}{level}"]
+    for turn in conversation.turns:
+        parts += ["**You**", _quoted(turn.message), "**Tutor**"]
+        if turn.reply:
+            parts.append(_quoted(turn.reply))
+        if turn.status != TurnStatus.COMPLETED:
+            parts.append(f"*({turn.status})*")
+    return "\n\n".join(parts) + "\n"
+
+
+def _sentences(sent: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    for name, told in sent:
+        if name == "sentence":
+            found[told["index"]] = {**told, "clip": None, "clip_failed": None}
+        elif name == "clip":
+            found[told["index"]]["clip"] = told["clip"]
+        elif name == "clip_failed":
+            found[told["index"]]["clip_failed"] = {"code": told["code"], "message": told["message"]}
+    return list(found.values())
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+
+
+def _time(since_1970_ms: int) -> datetime:
+    return datetime.fromtimestamp(since_1970_ms / 1000, UTC)

@@ -1,0 +1,99 @@
+"""What was said: conversations listed, searched, read, renamed, exported, deleted."""
+
+import asyncio
+import re
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Response
+
+from megaservice.audio.store import ClipStore
+from megaservice.conversations import (
+    ConversationList,
+    ConversationReply,
+    ShownConversation,
+    ShownTurn,
+    TitleRequest,
+    WholeConversation,
+    markdown,
+)
+from megaservice.errors import InvalidRequest
+from megaservice.protocols import ConversationStore
+from megaservice.records import ConversationRecord, TurnRecord
+from megaservice.schemas import ConversationId
+from megaservice.turns import Turns
+
+_PLACE = re.compile(r"([0-9]{1,15})_([A-Za-z0-9_-]{1,64})")
+
+Id = Annotated[ConversationId, Path()]
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+def conversation_routes(store: ConversationStore, turns: Turns, clips: ClipStore) -> APIRouter:
+    router = APIRouter(prefix="/conversations", tags=["conversations"])
+
+    def shown(records: tuple[TurnRecord, ...]) -> list[ShownTurn]:
+        return [ShownTurn.of(record, is_running=turns.is_running(record.turn_id)) for record in records]
+
+    @router.get("")
+    async def list_conversations(
+        search: Annotated[str, Query(max_length=200)] = "", limit: Limit = 50, after: str | None = None
+    ) -> ConversationList:
+        await turns.noted()
+        found = await store.conversations(limit=limit + 1, search=search.strip(), before=_place(after))
+        more = found[limit - 1] if len(found) > limit else None
+        return ConversationList(
+            conversations=[ShownConversation.of(record) for record in found[:limit]],
+            next=f"{more.updated_at_ms}_{more.conversation_id}" if more else None,
+        )
+
+    @router.get("/{conversation_id}")
+    async def read(
+        conversation_id: Id, limit: Limit = 100, before: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None
+    ) -> ConversationReply:
+        await turns.noted()
+        told = await store.conversation(conversation_id)
+        found = await store.turns(conversation_id, limit=limit + 1, before=before)
+        kept = found[-limit:]
+        earlier = kept[0].turn_id if len(found) > limit else None
+        return ConversationReply(**_fields(told), turns=shown(kept), earlier=earlier)
+
+    @router.patch("/{conversation_id}")
+    async def rename(conversation_id: Id, body: TitleRequest) -> ShownConversation:
+        await turns.noted()
+        await store.rename(conversation_id, body.title)
+        return ShownConversation.of(await store.conversation(conversation_id))
+
+    @router.delete("/{conversation_id}", status_code=204)
+    async def delete(conversation_id: Id) -> None:
+        turn_ids = await turns.delete_conversation(conversation_id)
+        await asyncio.to_thread(clips.remove, turn_ids)
+
+    @router.get("/{conversation_id}/export", response_class=Response)
+    async def export(conversation_id: Id, format: Literal["markdown", "json"] = "markdown") -> Response:
+        await turns.noted()
+        told = await store.conversation(conversation_id)
+        whole = WholeConversation(**_fields(told), turns=shown(await store.turns(conversation_id)))
+        if format == "json":
+            return _file(whole.model_dump_json(indent=2), "application/json", told.title, "json")
+        return _file(markdown(whole), "text/markdown; charset=utf-8", told.title, "md")
+
+    return router
+
+
+def _place(after: str | None) -> tuple[int, str] | None:
+    if after is None:
+        return None
+    if not (place := _PLACE.fullmatch(after)):
+        raise InvalidRequest("after: wants the `next` of a page.")
+    return int(place[1]), place[2]
+
+
+def _fields(record: ConversationRecord) -> dict[str, object]:
+    return ShownConversation.of(record).model_dump()
+
+
+def _file(content: str, media_type: str, title: str, ending: str) -> Response:
+    name = quote(f"{title}.{ending}", safe="")
+    disposition = f"attachment; filename=\"conversation.{ending}\"; filename*=UTF-8''{name}"
+    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
