@@ -15,6 +15,7 @@ from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog, fields
 from megaservice.models import Language
 from megaservice.pipeline import run_turn
+from megaservice.repair import Ladders, RepairRules, parse_rungs
 from megaservice.routes.audio import audio_routes
 from megaservice.routes.chat import chat_routes
 from megaservice.routes.conversations import conversation_routes
@@ -52,8 +53,14 @@ def create_app(settings: Settings) -> FastAPI:
         max_bytes=settings.AUDIO_MAX_MEGABYTES * 1e6,
     )
     store = SQLStore(open_database(settings.DATABASE_URL.get_secret_value(), audio_dir=settings.AUDIO_DIR))
+    grader = Grader(Lexicon.load())
+    ladders = Ladders(
+        grader,
+        RepairRules(parse_rungs(settings.HSK_REPAIR), settings.HSK_REPAIR_SAMPLES, settings.HSK_REPAIR_BUDGET_SECONDS),
+    )
+    ladders.warm_up()
     turns = Turns(
-        partial(run_turn, chat=chat, speech=speech, clips=clips, max_tokens=settings.LLM_MAX_TOKENS),
+        partial(run_turn, chat=chat, speech=speech, clips=clips, max_tokens=settings.LLM_MAX_TOKENS, ladders=ladders),
         store,
         kept=settings.MEGASERVICE_TURNS_KEPT,
         max_running=settings.MEGASERVICE_MAX_RUNNING_TURNS,
@@ -88,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(audio_routes(clips, voices))
     app.include_router(debug_routes(speech, voices[settings.TTS_VOICE_ZH]))
     app.include_router(health_routes(chat, speech))
-    app.include_router(hsk_routes(Grader(Lexicon.load())))
+    app.include_router(hsk_routes(grader))
     return app
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from megaservice.hsk.grades import Flag, Grade, Standard, Verdict
+
 
 class Language(StrEnum):
     """The language a learner practises; the reply is held to it."""
@@ -211,10 +213,14 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class SentenceReady:
-    """A sentence was cut. Not `spoken`: nothing in it can be said, or it must not be (the tail of a cut reply)."""
+    """A sentence was cut. Not `spoken`: nothing in it can be said, or it must not be (the tail of a cut reply).
+
+    `grade` is its level, at an HSK level only.
+    """
 
     sentence: Sentence
     spoken: bool
+    grade: Grade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +238,38 @@ class ClipFailed:
     message: str
 
 
+class Rung(StrEnum):
+    """How far the ladder was climbed to keep a reply in level; docs/hsk.md explains each."""
+
+    WRITTEN = "written"
+    RETRY = "retry"
+    KEPT = "kept"
+    STOCK = "stock"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelReport:
+    """The level of a whole reply, and the rung that ended the ladder."""
+
+    standard: Standard
+    level: int
+    verdict: Verdict
+    coverage: float
+    rung: Rung
+    flagged: tuple[Flag, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class TurnCompleted:
+    """`level` is None where nothing is graded: English, free Chinese."""
+
     reply: str
     finish_reason: FinishReason
     endpoint: str | None
     attempts: tuple[Attempt, ...]
     timings: Timings
     problems: tuple[Problem, ...]
+    level: LevelReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from megaservice.audio.store import ClipStore
 from megaservice.errors import AllEnginesFailed, LLMProtocolError, LLMRejected, MegaserviceError, TooLarge
+from megaservice.hsk import Grade
 from megaservice.models import (
     ChatEvent,
     ClipFailed,
     ClipReady,
     FinishReason,
+    Message,
     Problem,
     ReplyDelta,
     ReplyEnd,
@@ -28,6 +30,7 @@ from megaservice.models import (
 )
 from megaservice.prompts.builder import build_prompt, reply_limit
 from megaservice.protocols import ChatModel, SpeechChain
+from megaservice.repair import Ladders, Piece
 from megaservice.text.splitter import SentenceSplitter, is_finished
 from megaservice.text.transcript import Transcriber
 
@@ -45,6 +48,7 @@ async def run_turn(
     speech: SpeechChain,
     clips: ClipStore,
     max_tokens: int,
+    ladders: Ladders,
     clock: Callable[[], float] = time.perf_counter,
 ) -> AsyncGenerator[ChatEvent]:
     """A turn's events: TurnStarted with the LLM's first token, and last exactly one TurnCompleted or TurnFailed.
@@ -52,7 +56,7 @@ async def run_turn(
     An LLM that never answers makes TurnFailed the only event. Every spoken sentence has its ClipReady or ClipFailed
     before TurnCompleted. Closing the generator cancels what runs upstream.
     """
-    run = _Run(turn, chat, speech, clips, max_tokens, clock)
+    run = _Run(turn, chat, speech, clips, max_tokens, ladders, clock)
     work = asyncio.create_task(run.work())
     try:
         while True:
@@ -75,6 +79,7 @@ class _Run:
         speech: SpeechChain,
         clips: ClipStore,
         max_tokens: int,
+        ladders: Ladders,
         clock: Callable[[], float],
     ) -> None:
         self.events: asyncio.Queue[ChatEvent] = asyncio.Queue(_QUEUE_LENGTH)
@@ -88,8 +93,11 @@ class _Run:
         self._timings = Timings()
         self._to_speak: asyncio.Queue[tuple[Sentence, str] | None] = asyncio.Queue(_QUEUE_LENGTH)
         self._splitter = SentenceSplitter(turn.language)
-        self._transcriber = Transcriber(turn.language)
+        self._ladder = ladders.ladder(turn, self._ask)
+        self._prompt: list[Message] = []
+        self._finish_reason = FinishReason.STOP
         self._reply = ""
+        self._sentences = 0
         self._speaks = False
         self._unspoken: list[int] = []  # sentences announced as spoken that have no clip yet
         self._endpoint: str | None = None
@@ -115,41 +123,74 @@ class _Run:
             await self._fail(failure)
 
     async def _write(self) -> FinishReason:
+        async with aclosing(self._cut(self._read(), self._splitter)) as written:
+            if self._ladder is None:
+                async for piece in written:
+                    await self._announce(piece)
+            else:  # the learner sees no word that is not graded, so none is taken back
+                async with aclosing(self._ladder.climb(written)) as graded:
+                    async for piece, grade in graded:
+                        await self._show(piece.text)
+                        await self._announce(piece, grade)
+        await self._to_speak.put(None)
+        return self._finish_reason
+
+    async def _read(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+        """The reply as the LLM writes it, to its end or to where a server that heeds no limit is cut."""
         finish_reason = None
+        written = ""
         async with aclosing(self._stream_reply()) as reply:
-            async for piece in reply:
-                if isinstance(piece, ReplyEnd):
-                    finish_reason = piece.finish_reason
+            async for part in reply:
+                if isinstance(part, ReplyEnd):
+                    finish_reason = part.finish_reason
                     continue
-                if len(self._reply) > _CHARACTERS_PER_TOKEN * self._max_tokens:
+                if len(written) > _CHARACTERS_PER_TOKEN * self._max_tokens:
                     finish_reason = FinishReason.LENGTH
                     break
-                if not self._reply:
+                if not written:
                     self._mark("first_token")
                     await self.events.put(
                         TurnStarted(self._turn.turn_id, self._turn.conversation_id, self._chat.model_id)
                     )
-                self._reply += piece.text
-                await self.events.put(TextDelta(piece.text))
-                for sentence in self._splitter.push(piece.text):
-                    await self._announce(sentence)
+                written += part.text
+                if self._ladder is None:
+                    await self._show(part.text)
+                yield part
         if finish_reason is None or finish_reason is FinishReason.ABORT:
             raise LLMProtocolError("The LLM server ended the reply before it was whole.", code="llm_aborted")
-        if not self._reply.strip():
+        if not written.strip():
             raise LLMProtocolError("The LLM wrote an empty reply.", code="llm_empty_reply")
-        is_cut_off = finish_reason is FinishReason.LENGTH
-        for sentence in self._splitter.flush(is_cut_off=is_cut_off):
+        self._finish_reason = finish_reason
+        yield ReplyEnd(finish_reason)
+
+    async def _cut(
+        self, reply: AsyncGenerator[ReplyDelta | ReplyEnd], splitter: SentenceSplitter
+    ) -> AsyncGenerator[Piece]:
+        transcriber = Transcriber(self._turn.language)
+        is_cut_off = False
+        async with aclosing(reply):
+            async for part in reply:
+                if isinstance(part, ReplyEnd):
+                    is_cut_off = part.finish_reason is FinishReason.LENGTH
+                    continue
+                for sentence in splitter.push(part.text):
+                    yield Piece(sentence.text, transcriber.push(sentence.text))
+        for sentence in splitter.flush(is_cut_off=is_cut_off):
             is_tail = is_cut_off and not is_finished(sentence.text)
-            await self._announce(sentence, may_be_spoken=not (is_tail and self._speaks))
-        await self._to_speak.put(None)
-        return finish_reason
+            yield Piece(sentence.text, transcriber.push(sentence.text), is_tail)
+
+    def _ask(self, request: Sequence[Message]) -> AsyncGenerator[Piece]:
+        """Another answer of the LLM's, to what follows this turn's prompt."""
+        reply = self._chat.stream([*self._prompt, *request], max_tokens=self._max_tokens)
+        return self._cut(reply, SentenceSplitter(self._turn.language))
 
     async def _stream_reply(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         """The LLM's answer to a prompt that fits: where the server counts more tokens than we do, a shorter one."""
         room = await self._chat.context_tokens() - self._max_tokens
         shortest = build_prompt(self._turn, 0)
         for share in _PROMPT_SHARES:
-            prompt = await asyncio.to_thread(build_prompt, self._turn, int(room * share))  # a history may be long
+            # A history may be long.
+            prompt = self._prompt = await asyncio.to_thread(build_prompt, self._turn, int(room * share))
             try:
                 async with aclosing(self._chat.stream(prompt, max_tokens=self._max_tokens)) as reply:
                     async for piece in reply:
@@ -161,15 +202,21 @@ class _Run:
                 if prompt == shortest:
                     raise TooLarge("The message is too long for the LLM's context; write a shorter one.") from exc
 
-    async def _announce(self, sentence: Sentence, *, may_be_spoken: bool = True) -> None:
-        transcript = self._transcriber.push(sentence.text)
-        spoken = self._turn.speak and may_be_spoken and bool(transcript)
+    async def _show(self, text: str) -> None:
+        self._reply += text
+        await self.events.put(TextDelta(text))
+
+    async def _announce(self, piece: Piece, grade: Grade | None = None) -> None:
+        sentence = Sentence(self._sentences, piece.text)
+        self._sentences += 1
+        is_hidden_tail = piece.is_tail and self._speaks  # an unfinished end is spoken only where it is all there is
+        spoken = self._turn.speak and bool(piece.transcript) and not is_hidden_tail
         self._speaks = self._speaks or spoken
         self._mark("first_sentence")
-        await self.events.put(SentenceReady(sentence, spoken))
+        await self.events.put(SentenceReady(sentence, spoken, grade))
         if spoken:
             self._unspoken.append(sentence.index)
-            await self._to_speak.put((sentence, transcript))
+            await self._to_speak.put((sentence, piece.transcript))
 
     async def _speak(self) -> None:
         while entry := await self._to_speak.get():
@@ -204,11 +251,12 @@ class _Run:
                 self._speaker.attempts,
                 self._timings,
                 tuple(self._problems),
+                self._ladder.report(self._reply) if self._ladder is not None else None,
             )
         )
 
     async def _fail(self, error: MegaserviceError) -> None:
-        for sentence in self._splitter.flush():
+        for sentence in self._splitter.flush() if self._ladder is None else ():
             await self.events.put(SentenceReady(sentence, spoken=False))
         for index in self._unspoken:
             await self.events.put(ClipFailed(index, error.code, "The turn failed before this sentence was spoken."))

@@ -1,12 +1,12 @@
 """The JSON of MegaService's own routes: requests as they are checked, answers and events as they are written."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import to_json
 
-from megaservice.hsk import DEFAULT_STANDARD, Standard
+from megaservice.hsk import DEFAULT_STANDARD, Flag, Grade, Standard, Token, Verdict
 from megaservice.models import (
     Attempt,
     ChatEvent,
@@ -15,6 +15,7 @@ from megaservice.models import (
     ClipReady,
     FinishReason,
     Language,
+    LevelReport,
     Problem,
     Role,
     SentenceReady,
@@ -92,9 +93,15 @@ class TurnAccepted(BaseModel):
 
 
 class SpokenSentence(BaseModel):
+    """`verdict` and what follows it are null where nothing is graded."""
+
     index: int
     text: str
     clip: Clip | None
+    verdict: Verdict | None
+    coverage: float | None
+    flagged: tuple[Flag, ...] | None
+    tokens: tuple[Token, ...] | None
 
 
 class ChatReply(BaseModel):
@@ -104,6 +111,7 @@ class ChatReply(BaseModel):
     conversation_id: str | None
     reply: str
     finish_reason: FinishReason
+    level: LevelReport | None
     sentences: list[SpokenSentence]
     audio: list[str] | None
     endpoint: str | None
@@ -117,13 +125,18 @@ def chat_reply(turn: Turn, events: Sequence[ChatEvent]) -> ChatReply:
     completed = events[-1]
     assert isinstance(completed, TurnCompleted)
     clips = {event.index: event.clip for event in events if isinstance(event, ClipReady)}
-    sentences = [event.sentence for event in events if isinstance(event, SentenceReady)]
+    sentences = [
+        SpokenSentence(index=s.index, text=s.text, clip=clips.get(s.index), **_graded(event.grade))
+        for event in events
+        if isinstance(event, SentenceReady) and (s := event.sentence)
+    ]
     return ChatReply(
         turn_id=turn.turn_id,
         conversation_id=turn.conversation_id,
         reply=completed.reply,
         finish_reason=completed.finish_reason,
-        sentences=[SpokenSentence(index=s.index, text=s.text, clip=clips.get(s.index)) for s in sentences],
+        level=completed.level,
+        sentences=sentences,
         audio=[clips[index].url for index in sorted(clips)] or None,
         endpoint=completed.endpoint,
         attempts=completed.attempts,
@@ -140,8 +153,9 @@ def event_json(turn: Turn, events: Sequence[ChatEvent], number: int) -> tuple[st
             return "turn_started", to_json(event)
         case TextDelta():
             return "text_delta", to_json(event)
-        case SentenceReady(sentence, spoken):
-            return "sentence", to_json({"index": sentence.index, "text": sentence.text, "spoken": spoken})
+        case SentenceReady(sentence, spoken, grade):
+            ready = {"index": sentence.index, "text": sentence.text, "spoken": spoken}
+            return "sentence", to_json(ready | _graded(grade))
         case ClipReady():
             return "clip", to_json(event)
         case ClipFailed():
@@ -150,6 +164,10 @@ def event_json(turn: Turn, events: Sequence[ChatEvent], number: int) -> tuple[st
             return "turn_completed", to_json(chat_reply(turn, events[: number + 1]))
         case TurnFailed():
             return "turn_failed", failure_json(turn.turn_id, event)
+
+
+def _graded(grade: Grade | None) -> dict[str, Any]:
+    return {name: getattr(grade, name, None) for name in ("verdict", "coverage", "flagged", "tokens")}
 
 
 def failure_json(turn_id: str, failed: TurnFailed) -> bytes:

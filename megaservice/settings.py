@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from megaservice.errors import SettingsError
 from megaservice.models import Dialect, SpeechEndpoint
+from megaservice.repair import parse_rungs
 
 FAMILIES = ("LLM_", "TTS_", "HSK_", "MEGASERVICE_", "AUDIO_", "LOG_", "DATABASE_")
 
@@ -108,6 +109,13 @@ class Settings(BaseSettings):
     TTS_COOLDOWN_SECONDS: Seconds = Field(5.0, description="A failed endpoint is left out this long at first,")
     TTS_COOLDOWN_MAX_SECONDS: Seconds = Field(60.0, description="doubling up to this.")
 
+    HSK_REPAIR: str = Field(
+        "retry,kept,stock",
+        description="Cures for sentences above the level, each with or without levels (`retry:1-3`); or `off`.",
+    )
+    HSK_REPAIR_SAMPLES: int = Field(1, ge=1, le=8, description="Answers that a retry asks for at once.")
+    HSK_REPAIR_BUDGET_SECONDS: Seconds = Field(3.0, description="Longest wait for them; then a turn goes on without.")
+
     AUDIO_DIR: Path = Field(Path("audio"), description="Where clips are stored.")
     AUDIO_MAX_AGE_HOURS: float = Field(168.0, gt=0, description="Older clips are swept.")
     AUDIO_MAX_MEGABYTES: float = Field(500.0, gt=0, description="Above this total the oldest clips are swept.")
@@ -129,6 +137,12 @@ class Settings(BaseSettings):
     MEGASERVICE_MAX_MESSAGE_CHARACTERS: int = Field(2000, ge=1, description="Longest message; above it a 413.")
     MEGASERVICE_MAX_RUNNING_TURNS: int = Field(8, ge=1, description="Turns at work at once; above it a 503.")
     MEGASERVICE_TURNS_KEPT: int = Field(200, ge=1, description="Finished turns held in memory.")
+
+    @field_validator("HSK_REPAIR")
+    @classmethod
+    def _hsk_repair(cls, value: str) -> str:
+        parse_rungs(value)
+        return value
 
     @field_validator("LLM_ENDPOINT")
     @classmethod

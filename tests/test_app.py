@@ -89,8 +89,32 @@ async def test_streamed_events_tell_the_same_turn(tmp_path: Path) -> None:
     assert names(events) == ["turn_started", "sentence", "sentence", "turn_completed"]
     assert "".join(event.data["text"] for event in events if event.name == "text_delta") == REPLY
     sentences = [event.data for event in events if event.name == "sentence"]
-    assert sentences == [{"index": i, "text": text, "spoken": True} for i, text in enumerate(SENTENCES)]
+    assert [(s["index"], s["text"], s["spoken"], s["verdict"]) for s in sentences] == [
+        (i, text, True, "strict") for i, text in enumerate(SENTENCES)
+    ]
+    assert sentences[0]["tokens"] == [
+        {
+            "text": "你好",
+            "word": "你好",
+            "start": 0,
+            "end": 2,
+            "level": 1,
+            "origin": "listed",
+            "exempt": None,
+            "pinyin": "nǐhǎo",
+            "gloss": "hello; hi",
+        }
+    ]
     whole = events[-1].data
+    assert whole["level"] == {
+        "standard": "2025",
+        "level": 1,
+        "verdict": "strict",
+        "coverage": 1.0,
+        "rung": "written",
+        "flagged": [],
+    }
+    assert [s["tokens"] for s in whole["sentences"]] == [s["tokens"] for s in sentences]
     clips = [{"index": s["index"], "clip": s["clip"]} for s in whole["sentences"]]
     assert [event.data for event in events if event.name == "clip"] == clips
     assert events[0].data == {
@@ -99,6 +123,47 @@ async def test_streamed_events_tell_the_same_turn(tmp_path: Path) -> None:
         "model": "Qwen/Qwen2.5-0.5B-Instruct",
     }
     assert whole["reply"] == REPLY
+
+
+HARD = "环境问题非常复杂。"
+
+
+async def test_what_is_above_the_level_is_repaired_before_anyone_sees_it(tmp_path: Path) -> None:
+    async with VLLM([Script(f"你好！{HARD}你觉得呢？"), Script("我不知道。你呢？")]) as llm, GPTSoVITS() as voice:
+        async with running(tmp_path, llm, f"sovits-v2+{voice.url}") as client:
+            events = await streamed(client, "/chat", HELLO | {"stream": True})
+        first, second = llm.chats
+    shown = "".join(event.data["text"] for event in events if event.name == "text_delta")
+    assert shown == events[-1].data["reply"] == "你好！我不知道。你呢？"
+    assert (events[-1].data["level"]["rung"], events[-1].data["level"]["verdict"]) == ("retry", "strict")
+    assert second.messages[: len(first.messages)] == first.messages
+    assert "不要用：环境、复杂。" in second.messages[-1]["content"]
+
+
+async def test_a_repair_that_takes_too_long_is_left(tmp_path: Path) -> None:
+    scripts = [Script(HARD), Script("我不知道。", first_token_milliseconds=60_000)]
+    async with VLLM(scripts) as llm:
+        async with running(tmp_path, llm, HSK_REPAIR_BUDGET_SECONDS=0.05) as client:
+            reply = (await client.post("/chat", json=HELLO | {"speak": False})).json()
+        assert (await llm.chats[1].ended()).disconnected
+    assert (reply["level"]["rung"], reply["level"]["verdict"]) == ("stock", "strict")
+    assert HARD not in reply["reply"]
+
+
+async def test_without_repair_a_reply_above_the_level_says_so(tmp_path: Path) -> None:
+    async with VLLM(Script(HARD)) as llm, running(tmp_path, llm, HSK_REPAIR="off") as client:
+        reply = (await client.post("/chat", json=HELLO | {"speak": False})).json()
+    assert reply["reply"] == HARD
+    assert (reply["level"]["rung"], reply["level"]["verdict"]) == ("written", "above")
+    assert [(flag["word"], flag["level"]) for flag in reply["level"]["flagged"]] == [("环境", 3), ("复杂", 4)]
+
+
+async def test_english_is_not_graded(tmp_path: Path) -> None:
+    async with VLLM(Script("Hello! How are you today?")) as llm, running(tmp_path, llm) as client:
+        body = {"message": "Hi!", "language": "en", "hsk_level": 1, "speak": False}
+        reply = (await client.post("/chat", json=body)).json()
+    assert (reply["reply"], reply["level"]) == ("Hello! How are you today?", None)
+    assert {sentence["tokens"] for sentence in reply["sentences"]} == {None}
 
 
 @pytest.mark.parametrize(
@@ -182,8 +247,8 @@ async def test_an_llm_cut_in_mid_reply_never_looks_whole(tmp_path: Path, fault: 
     async with VLLM(script) as llm, GPTSoVITS() as voice:
         short = {"LLM_BETWEEN_TOKENS_TIMEOUT_SECONDS": 0.3}
         async with running(tmp_path, llm, f"sovits-v2+{voice.url}", **short) as client:
-            whole = await client.post("/chat", json=HELLO)
-            events = await streamed(client, "/chat", HELLO | {"stream": True})
+            whole = await client.post("/chat", json=HELLO | {"hsk_level": None})
+            events = await streamed(client, "/chat", HELLO | {"hsk_level": None, "stream": True})
     assert (whole.status_code, whole.json()["code"], whole.json()["reply"]) == (502, code, "你好！我叫")
     last = events[-1]
     assert (last.name, last.data["code"], last.data["reply"], last.data["stage"]) == (
@@ -196,7 +261,7 @@ async def test_an_llm_cut_in_mid_reply_never_looks_whole(tmp_path: Path, fault: 
 
 async def test_sixty_turns_always_fit_the_context(tmp_path: Path) -> None:
     script = Script("我昨天和朋友一起去公园了，天气很好，我们玩得很高兴。你周末喜欢做什么？")
-    body = HELLO | {"hsk_level": 2, "conversation_id": "long", "speak": False}
+    body = HELLO | {"hsk_level": 3, "conversation_id": "long", "speak": False}
     async with VLLM(script, max_model_len=2048) as llm, running(tmp_path, llm) as client:
         statuses = [
             (await client.post("/chat", json=body | {"message": f"第{n}天，我和妈妈去商店买了很多东西。"})).status_code

@@ -12,10 +12,11 @@ PROGRAMS = ("megaservice", "megatalk", "llm", "tts", "weights", "launcher", "pre
 ROWS = {
     "models": 1,
     "errors": 1,
+    "hsk": 1,
     "records": 1,
     "text": 2,
     "audio": 2,
-    "hsk": 2,
+    "repair": 2,
     "prompts": 2,
     "settings": 2,
     "schemas": 2,

@@ -8,6 +8,7 @@ import pytest
 
 from megaservice.audio.store import ClipStore
 from megaservice.errors import LLMProtocolError, LLMRejected, LLMUnavailable, TTSUnavailable
+from megaservice.hsk import Grader, Lexicon
 from megaservice.models import (
     Attempt,
     ChatEvent,
@@ -29,21 +30,29 @@ from megaservice.models import (
     TurnStarted,
 )
 from megaservice.pipeline import run_turn
+from megaservice.repair import Ladders, RepairRules, parse_rungs
 from tests.fakes import SPEECH, VOICE, FakeChat, FakeSpeech
 
 TURN_ID = "0123456789abcdef0123456789abcdef"
-TURN = Turn(TURN_ID, "c1", "你好！", Language.ZH, 1, VOICE)
+TURN = Turn(TURN_ID, "c1", "你好！", Language.ZH, None, VOICE)
 STARTED = TurnStarted(TURN_ID, "c1", "fake-model")
 ENDPOINT = FakeSpeech.endpoint
+LADDERS = Ladders(Grader(Lexicon.load()), RepairRules(parse_rungs("retry,kept,stock")))
 
 
 async def events_of(
-    chat: FakeChat, speech: FakeSpeech, directory: Path, turn: Turn = TURN, max_tokens: int = 64
+    chat: FakeChat,
+    speech: FakeSpeech,
+    directory: Path,
+    turn: Turn = TURN,
+    max_tokens: int = 64,
+    ladders: Ladders = LADDERS,
 ) -> list[ChatEvent]:
     """All events of a turn, timings removed."""
     store = ClipStore(directory, max_age_seconds=3600, max_bytes=1e9)
     events = []
-    async with aclosing(run_turn(turn, chat=chat, speech=speech, clips=store, max_tokens=max_tokens)) as running:
+    running = run_turn(turn, chat=chat, speech=speech, clips=store, max_tokens=max_tokens, ladders=ladders)
+    async with aclosing(running):
         async for event in running:
             events.append(replace(event, timings=Timings()) if isinstance(event, TurnCompleted | TurnFailed) else event)
     return events
@@ -91,7 +100,8 @@ async def test_the_first_sentence_is_spoken_while_the_llm_still_writes(tmp_path:
     more = asyncio.Event()
     chat = FakeChat(["你好！", "我", more, "们走吧。", FinishReason.STOP])
     store = ClipStore(tmp_path, max_age_seconds=3600, max_bytes=1e9)
-    async with aclosing(run_turn(TURN, chat=chat, speech=FakeSpeech(), clips=store, max_tokens=64)) as running:
+    running = run_turn(TURN, chat=chat, speech=FakeSpeech(), clips=store, max_tokens=64, ladders=LADDERS)
+    async with aclosing(running):
         async for event in running:
             if event == clip(0):
                 break
@@ -205,7 +215,8 @@ async def test_closing_the_turn_stops_llm_and_voice(tmp_path: Path) -> None:
     never = asyncio.Event()
     chat, speech = FakeChat(["你好！我", never]), FakeSpeech(asyncio.Event())
     store = ClipStore(tmp_path, max_age_seconds=3600, max_bytes=1e9)
-    async with aclosing(run_turn(TURN, chat=chat, speech=speech, clips=store, max_tokens=64)) as running:
+    running = run_turn(TURN, chat=chat, speech=speech, clips=store, max_tokens=64, ladders=LADDERS)
+    async with aclosing(running):
         async for event in running:
             if isinstance(event, SentenceReady):
                 await asyncio.sleep(0)
@@ -248,7 +259,15 @@ async def test_timings_are_milliseconds_from_the_start(tmp_path: Path) -> None:
     ticks = iter(range(100))
     store = ClipStore(tmp_path, max_age_seconds=3600, max_bytes=1e9)
     chat = FakeChat(["你好！", FinishReason.STOP])
-    turn = run_turn(TURN, chat=chat, speech=FakeSpeech(), clips=store, max_tokens=64, clock=lambda: float(next(ticks)))
+    turn = run_turn(
+        TURN,
+        chat=chat,
+        speech=FakeSpeech(),
+        clips=store,
+        max_tokens=64,
+        ladders=LADDERS,
+        clock=lambda: float(next(ticks)),
+    )
     last = [event async for event in turn][-1]
     assert isinstance(last, TurnCompleted)
     assert last.timings == Timings(first_token=1000.0, first_sentence=2000.0, first_audio=3000.0, total=4000.0)

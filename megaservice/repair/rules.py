@@ -1,0 +1,38 @@
+"""Which rungs of the ladder may be climbed at which level, and for how long: HSK_REPAIR and its companions. No I/O."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from megaservice.hsk.grades import LEVELS
+from megaservice.models import Rung
+
+OFF = "off"
+_CHOICES = tuple(rung for rung in Rung if rung is not Rung.WRITTEN)
+_ENTRY = re.compile(r"([a-z]+)(?::([1-6])(?:-([1-6]))?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRules:
+    """`budget_seconds` counts from the first sentence above the level; then nothing more is asked of the LLM."""
+
+    rungs: Mapping[int, frozenset[Rung]]
+    samples: int = 1
+    budget_seconds: float = 3.0
+
+
+def parse_rungs(value: str) -> dict[int, frozenset[Rung]]:
+    """The rungs of each level: `retry:1-3,kept,stock` retries at levels 1 to 3 only. Raises ValueError."""
+    found: dict[int, set[Rung]] = {level: set() for level in LEVELS}
+    if value.strip() != OFF:
+        for entry in value.split(","):
+            parts = _ENTRY.fullmatch(entry.strip())
+            if parts is None or parts[1] not in _CHOICES:
+                raise ValueError(
+                    f"{OFF}, or some of {', '.join(_CHOICES)}, each with or without levels as in retry:1-3"
+                )
+            first = int(parts[2] or LEVELS[0])
+            last = int(parts[3] or parts[2] or LEVELS[-1])
+            for level in range(first, last + 1):
+                found[level].add(Rung(parts[1]))
+    return {level: frozenset(rungs) for level, rungs in found.items()}
