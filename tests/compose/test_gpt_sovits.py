@@ -243,12 +243,22 @@ class SpoilerHandler(BaseHTTPRequestHandler):
         pass
 
 
-async def test_the_embedded_voice_speaks_while_it_gives_silence(
-    speaker: Speaker, embedded_voice: str, tmp_path: Path
-) -> None:
+@contextmanager
+def spoiler_before(speaker: Speaker) -> Iterator[Spoiler]:
     with Spoiler(speaker.url) as spoiler:
         thread = Thread(target=spoiler.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
+        try:
+            yield spoiler
+        finally:
+            spoiler.shutdown()
+            thread.join()
+
+
+async def test_the_embedded_voice_speaks_while_it_gives_silence(
+    speaker: Speaker, embedded_voice: str, tmp_path: Path
+) -> None:
+    with spoiler_before(speaker) as spoiler:
         async with conversation(tmp_path, f"sovits-v2+{spoiler.url}", embedded_voice) as say:
             own = await say()
             assert "sovits" in str(own)
@@ -257,8 +267,6 @@ async def test_the_embedded_voice_speaks_while_it_gives_silence(
             assert spoiler.silences > 0
             spoiler.spoils = False
             await until_it_speaks_again(say, own)
-        spoiler.shutdown()
-        thread.join()
 
 
 def test_without_weights_and_hub_it_says_what_is_missing_and_lives(speaker: Speaker, tmp_path: Path) -> None:
