@@ -200,6 +200,8 @@ def _log_end(running: RunningTurn) -> None:
                     endpoint=last.endpoint,
                     attempts=len(last.attempts),
                     problems=len(last.problems),
+                    verdict=last.level.verdict if last.level else None,
+                    rung=last.level.rung if last.level else None,
                     first_token_ms=last.timings.first_token,
                     first_audio_ms=last.timings.first_audio,
                     total_ms=last.timings.total,
