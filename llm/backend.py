@@ -13,7 +13,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How one reply is written. `temperature` 0 takes the likeliest token; `regex` holds the whole reply to it."""
+    """How one reply is written. `temperature` 0 takes the likeliest token; one of `regex` and `grammar` may hold it."""
 
     max_tokens: int
     temperature: float = 0.7
@@ -25,6 +25,7 @@ class Sampling:
     frequency_penalty: float = 0.2
     seed: int = 0
     regex: str | None = None
+    grammar: str | None = None
 
 
 class Generation(Protocol):

@@ -111,6 +111,8 @@ class OpenVINOBackend:
                 config.top_k = sampling.top_k
         if sampling.regex is not None:
             config.structured_output_config = genai.StructuredOutputConfig(regex=sampling.regex)
+        elif sampling.grammar is not None:
+            config.structured_output_config = genai.StructuredOutputConfig(grammar=sampling.grammar)
         return config
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from llm.backend import ChatMessage, Sampling
 
 _LONGEST_REGEX_CHARACTERS = 400_000  # a whole HSK list is about 60,000
+_LONGEST_GRAMMAR_CHARACTERS = 2_000_000
+_ROOT_RULE = re.compile(r"^root ::=", re.MULTILINE)
 # What Python's `re` takes and xgrammar does not: looking around, back references, named and inline-flag groups.
 _UNSUPPORTED_REGEX = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?!:)|\\[1-9bBAZ])")
 
@@ -37,11 +39,24 @@ class StreamOptions(_Wire):
 
 
 class StructuredOutputs(BaseModel):
-    """Only a regular expression: any other constraint is refused rather than passed over."""
+    """A regular expression or a grammar: any other constraint is refused rather than passed over."""
 
     model_config = ConfigDict(extra="forbid")
 
     regex: str | None = None
+    grammar: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_and_usable(self) -> Self:
+        if self.grammar is None:
+            return self
+        if self.regex is not None:
+            raise ValueError("regex and grammar cannot both be set")
+        if len(self.grammar) > _LONGEST_GRAMMAR_CHARACTERS:
+            raise ValueError(f"grammar is longer than {_LONGEST_GRAMMAR_CHARACTERS} characters")
+        if not _ROOT_RULE.search(self.grammar):
+            raise ValueError("grammar has no rule that begins with 'root ::='")
+        return self
 
 
 class ResponseFormat(_Wire):
@@ -94,7 +109,9 @@ class ChatRequest(_Wire):
 
     @property
     def regex(self) -> str | None:
-        return self.guided_regex if self.structured_outputs.regex is None else self.structured_outputs.regex
+        if self.structured_outputs == StructuredOutputs():
+            return self.guided_regex
+        return self.structured_outputs.regex
 
     @property
     def stop_strings(self) -> list[str]:
@@ -118,5 +135,6 @@ class ChatRequest(_Wire):
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             regex=self.regex,
+            grammar=self.structured_outputs.grammar,
         )
         return [replace(sampling, seed=first_seed + number) for number in range(self.n)]

@@ -65,6 +65,13 @@ async def test_a_constraint_holds_the_whole_reply(client: httpx.AsyncClient) -> 
     assert re.fullmatch(regex, answer["choices"][0]["message"]["content"])
 
 
+async def test_a_grammar_holds_the_whole_reply(client: httpx.AsyncClient) -> None:
+    grammar = 'root ::= "我是" who ([，。！] who)?\nwho ::= "鸭嘴兽" | "长颈鹿"'
+    body = {"messages": HELLO, "max_tokens": 40, "temperature": 0, "structured_outputs": {"grammar": grammar}}
+    answer = (await client.post("/v1/chat/completions", json=body)).json()
+    assert re.fullmatch("我是(鸭嘴兽|长颈鹿)([，。！](鸭嘴兽|长颈鹿))?", answer["choices"][0]["message"]["content"])
+
+
 async def test_a_seed_repeats_a_reply_and_no_seed_varies_it(client: httpx.AsyncClient) -> None:
     body: dict[str, Any] = {"messages": STORY, "max_tokens": 12, "temperature": 2, "top_p": 1, "top_k": 0}
 

@@ -155,6 +155,16 @@ async def test_sampling_and_messages_reach_the_backend() -> None:
     ]
 
 
+async def test_a_grammar_reaches_the_backend() -> None:
+    backend = ScriptedBackend("a")
+    body = ASK | {"structured_outputs": {"grammar": 'root ::= "a" b\nb ::= "b" | ""'}, "max_tokens": 5, "seed": 1}
+    async with serving(loading(backend)) as client:
+        assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+    assert [(sampling.regex, sampling.grammar) for sampling in backend.samplings] == [
+        (None, 'root ::= "a" b\nb ::= "b" | ""')
+    ]
+
+
 async def test_without_max_tokens_the_reply_has_the_rest_of_the_context() -> None:
     backend = ScriptedBackend("a", "a")
     async with serving(loading(backend)) as client:
@@ -180,6 +190,9 @@ async def test_without_max_tokens_the_reply_has_the_rest_of_the_context() -> Non
         ({"guided_regex": "(("}, 400, None, "regex is invalid"),
         ({"guided_regex": "(?=a)b"}, 400, None, "not supported"),
         ({"guided_regex": r"(a)\1"}, 400, None, "not supported"),
+        ({"structured_outputs": {"grammar": "start: WORD"}}, 400, "structured_outputs", "no rule that begins with"),
+        ({"structured_outputs": {"grammar": "root ::= x", "regex": "a"}}, 400, "structured_outputs", "both"),
+        ({"structured_outputs": {"grammar": "root ::= " + "x" * 2_000_000}}, 400, "structured_outputs", "longer than"),
         ({"structured_outputs": {"json": {}}}, 400, "structured_outputs", "not permitted"),
         ({"response_format": {"type": "json_object"}}, 400, "response_format", "'text'"),
     ],
