@@ -1,6 +1,7 @@
 """What is told of kept conversations: as JSON for the page, as Markdown for the learner's own notes."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,7 +70,7 @@ class ShownTurn(BaseModel):
 
     @classmethod
     def of(cls, record: TurnRecord, *, is_running: bool) -> "ShownTurn":
-        sent = [] if is_running else [(event.name, json.loads(event.data)) for event in replayed(record)]
+        events = () if is_running else replayed(record)
         return cls(
             turn_id=record.turn_id,
             message=record.message,
@@ -79,8 +80,8 @@ class ShownTurn(BaseModel):
             started_at=_time(record.started_at_ms),
             status="running" if is_running else record.status,
             reply=record.reply,
-            sentences=_sentences(sent),
-            end={key: told for key, told in sent[-1][1].items() if key not in _SAID_BESIDE} if sent else None,
+            sentences=_sentences(events),
+            end=_end(events[-1]) if events else None,
         )
 
 
@@ -113,16 +114,23 @@ def markdown(conversation: WholeConversation) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _sentences(sent: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _sentences(events: Sequence[SentEvent]) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
-    for name, told in sent:
-        if name == "sentence":
+    for event in events:
+        if event.name not in ("sentence", "clip", "clip_failed"):
+            continue
+        told = json.loads(event.data)
+        if event.name == "sentence":
             found[told["index"]] = {**told, "clip": None, "clip_failed": None}
-        elif name == "clip":
+        elif event.name == "clip":
             found[told["index"]]["clip"] = told["clip"]
-        elif name == "clip_failed":
+        else:
             found[told["index"]]["clip_failed"] = {"code": told["code"], "message": told["message"]}
     return list(found.values())
+
+
+def _end(last: SentEvent) -> dict[str, Any]:
+    return {key: told for key, told in json.loads(last.data).items() if key not in _SAID_BESIDE}
 
 
 def _quoted(text: str) -> str:

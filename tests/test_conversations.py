@@ -21,8 +21,8 @@ from tests.sse import events_of
 
 ROOT = Path(__file__).parent.parent
 REPLY = "你好！我叫小美。你今天想去哪里玩呢？"
-HELLO = {"message": "你好！", "hsk_level": 1, "conversation_id": "talk"}
-FREE = HELLO | {"hsk_level": None, "speak": False}
+HELLO = {"message": "你好！", "conversation_id": "talk"}
+SILENT = HELLO | {"speak": False}
 SLOW = Script(REPLY * 20, milliseconds_per_token=20)
 
 
@@ -70,7 +70,7 @@ async def process(directory: Path, llm: VLLM, voice: GPTSoVITS) -> AsyncGenerato
 
 
 async def said(client: httpx.AsyncClient, **body: object) -> dict[str, Any]:
-    response = await client.post("/chat", json=HELLO | {"speak": False} | body)
+    response = await client.post("/chat", json=SILENT | body)
     assert response.status_code == 200
     answer: dict[str, Any] = response.json()
     return answer
@@ -89,7 +89,7 @@ async def listed(client: httpx.AsyncClient, **query: str | int) -> list[str]:
 
 async def started(client: httpx.AsyncClient) -> str:
     """The id of a turn that is at work."""
-    turn_id = (await client.post("/turns", json=FREE)).json()["turn_id"]
+    turn_id = (await client.post("/turns", json=SILENT)).json()["turn_id"]
     async with client.stream("GET", f"/turns/{turn_id}/events") as response:
         async for event in events_of(response):
             if event.name == "text_delta":
@@ -123,7 +123,7 @@ async def test_a_killed_process_loses_no_finished_turn(tmp_path: Path) -> None:
 
 async def test_a_turn_is_shown_as_it_was_streamed(tmp_path: Path, database_url: str) -> None:
     async with VLLM(Script(REPLY)) as llm, GPTSoVITS() as voice, serving(tmp_path, database_url, llm, voice) as client:
-        whole = (await client.post("/chat", json=HELLO)).json()
+        whole = (await client.post("/chat", json=HELLO | {"hsk_level": 1})).json()
         conversation = (await client.get("/conversations/talk")).json()
     (turn,) = conversation.pop("turns")
     updated_at, started_at = conversation.pop("updated_at"), turn.pop("started_at")
@@ -157,7 +157,7 @@ async def test_a_turn_is_shown_as_it_was_streamed(tmp_path: Path, database_url: 
 async def test_turns_that_failed_or_were_stopped_are_kept_with_their_text(tmp_path: Path, database_url: str) -> None:
     dead = Script(REPLY, fault=Fault.CUT)
     async with VLLM([dead, SLOW, Script("好。")]) as llm, serving(tmp_path, database_url, llm) as client:
-        failed = await client.post("/chat", json=FREE)
+        failed = await client.post("/chat", json=SILENT)
         stopped = await started(client)
         running = (await client.get("/conversations/talk")).json()["turns"]
         await client.delete(f"/turns/{stopped}")
@@ -238,10 +238,11 @@ async def test_deletion_stops_what_runs_and_takes_the_clips(tmp_path: Path, data
 
 
 async def test_export_as_markdown_and_json(tmp_path: Path, database_url: str) -> None:
-    async with VLLM([Script(REPLY, fault=Fault.CUT), Script("一。\n# 二。")]) as llm:
+    dead, alive = Script(REPLY, fault=Fault.CUT), Script("一。\n# 二。")
+    async with VLLM(lambda exchange: dead if "/" in exchange.messages[-1]["content"] else alive) as llm:
         async with serving(tmp_path, database_url, llm) as client:
-            await client.post("/chat", json=FREE | {"message": "你好/\n1"})
-            await said(client)
+            await client.post("/chat", json=SILENT | {"message": "你好/\n1"})
+            await said(client, hsk_level=1)
             as_markdown = await client.get("/conversations/talk/export")
             as_json = await client.get("/conversations/talk/export", params={"format": "json"})
             conversation = (await client.get("/conversations/talk")).json()

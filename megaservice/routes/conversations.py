@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -32,8 +33,12 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 def conversation_routes(store: ConversationStore, turns: Turns, clips: ClipStore) -> APIRouter:
     router = APIRouter(prefix="/conversations", tags=["conversations"])
 
-    def shown(records: tuple[TurnRecord, ...]) -> list[ShownTurn]:
-        return [ShownTurn.of(record, is_running=turns.is_running(record.turn_id)) for record in records]
+    async def shown(records: Sequence[TurnRecord]) -> list[ShownTurn]:
+        running = {record.turn_id for record in records if turns.is_running(record.turn_id)}
+        # Many turns are megabytes of JSON: not in the event loop, where others are being spoken to.
+        return await asyncio.to_thread(
+            lambda: [ShownTurn.of(record, is_running=record.turn_id in running) for record in records]
+        )
 
     @router.get("")
     async def list_conversations(
@@ -47,16 +52,17 @@ def conversation_routes(store: ConversationStore, turns: Turns, clips: ClipStore
             next=f"{more.updated_at_ms}_{more.conversation_id}" if more else None,
         )
 
-    @router.get("/{conversation_id}")
+    @router.get("/{conversation_id}", response_model=ConversationReply)
     async def read(
         conversation_id: Id, limit: Limit = 100, before: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None
-    ) -> ConversationReply:
+    ) -> Response:
         await turns.noted()
         told = await store.conversation(conversation_id)
         found = await store.turns(conversation_id, limit=limit + 1, before=before)
         kept = found[-limit:]
         earlier = kept[0].turn_id if len(found) > limit else None
-        return ConversationReply(**_fields(told), turns=shown(kept), earlier=earlier)
+        reply = ConversationReply(**_fields(told), turns=await shown(kept), earlier=earlier)
+        return Response(await asyncio.to_thread(reply.model_dump_json), media_type="application/json")
 
     @router.patch("/{conversation_id}")
     async def rename(conversation_id: Id, body: TitleRequest) -> ShownConversation:
@@ -73,10 +79,11 @@ def conversation_routes(store: ConversationStore, turns: Turns, clips: ClipStore
     async def export(conversation_id: Id, format: Literal["markdown", "json"] = "markdown") -> Response:
         await turns.noted()
         told = await store.conversation(conversation_id)
-        whole = WholeConversation(**_fields(told), turns=shown(await store.turns(conversation_id)))
+        whole = WholeConversation(**_fields(told), turns=await shown(await store.turns(conversation_id)))
         if format == "json":
-            return _file(whole.model_dump_json(indent=2), "application/json", told.title, "json")
-        return _file(markdown(whole), "text/markdown; charset=utf-8", told.title, "md")
+            content = await asyncio.to_thread(whole.model_dump_json, indent=2)
+            return _file(content, "application/json", told.title, "json")
+        return _file(await asyncio.to_thread(markdown, whole), "text/markdown; charset=utf-8", told.title, "md")
 
     return router
 

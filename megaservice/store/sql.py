@@ -77,8 +77,10 @@ class SQLStore:
         wanted = select(turns).where(turns.c.conversation_id == conversation_id).order_by(turns.c.number.desc())
         if before is not None:
             wanted = wanted.where(turns.c.number < select(turns.c.number).where(turns.c.id == before).scalar_subquery())
-        rows = await self._read(lambda connection: connection.execute(wanted.limit(limit)).all())
-        return tuple(_turn(row) for row in reversed(rows))
+        rows = wanted.limit(limit)
+        return await self._read(
+            lambda connection: tuple(_turn(row) for row in reversed(connection.execute(rows).all()))
+        )
 
     async def rename(self, conversation_id: str, title: str) -> None:
         change = update(conversations).where(conversations.c.id == conversation_id).values(title=_storable(title))
