@@ -258,5 +258,5 @@ def test_watch_goes_on_with_every_save(checkout: Checkout, visit: Visit) -> None
         title(page, "声 MegaTalk 3")
         assert process.stdout.readline().startswith("On the page: MegaTalk.py. ")
     finally:
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        os.killpg(process.pid, signal.SIGTERM)  # not SIGINT: whoever runs us in the background has it ignored
         process.communicate(timeout=30)
