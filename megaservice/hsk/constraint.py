@@ -1,0 +1,78 @@
+"""The level's words as a server can be held to them: a grammar, and a plainer regular expression."""
+
+import re
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from megaservice.hsk.grader import Grader
+from megaservice.hsk.grades import DEFAULT_STANDARD, Standard
+from megaservice.hsk.grammar import gbnf
+from megaservice.hsk.lexicon import Lexicon
+from megaservice.hsk.sayable import Chain, Sayable
+
+_LISTS_KEPT = 16
+_TOLD_KEPT = 32
+_MOST_SENTENCES = 4
+_MOST_CLAUSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a reply is held to. `regex` is for servers that take no grammar: it lets 小说 pass as 小 and 说."""
+
+    level: int
+    regex: str
+    grammar: str
+
+
+class Constraints:
+    """Constraints of all levels under one word list, each worked out once: up to some seconds at the high levels."""
+
+    def __init__(self, lexicon: Lexicon, grader: Grader, standard: Standard = DEFAULT_STANDARD) -> None:
+        self._sayable = Sayable(lexicon, grader, standard)
+        self._lock = threading.Lock()
+        self._words = lru_cache(_LISTS_KEPT)(self._words_of)
+        self._made = lru_cache(_TOLD_KEPT)(self._make)
+
+    def at(self, level: int, messages: Sequence[str] = (), names: Collection[str] = ()) -> Constraint:
+        """The level's own constraint, widened by `names` and by what a learner told.
+
+        `messages` are hers, the last one latest. All names in them may be said, and any word of the last.
+        """
+        with self._lock:
+            words, _ = self._words(level)
+            told = [self._sayable.told(message, level) for message in messages]
+            all_names = frozenset(names).union(*(told_names for told_names, _ in told))
+            above = told[-1][1] if told else frozenset()
+            return self._made(level, all_names - words, above - words)
+
+    def _words_of(self, level: int) -> tuple[frozenset[str], frozenset[Chain]]:
+        words = self._sayable.words(level)
+        said = words | self._sayable.extras(level, words)
+        chains = self._sayable.met(level, said)
+        forms = (form for form in self._sayable.forms(level, words) if not _can_be_said(form, said, chains))
+        return said.union(forms), chains
+
+    def _make(self, level: int, names: frozenset[str], above: frozenset[str]) -> Constraint:
+        words, forbidden = self._words(level)
+        said = words | names | above
+        # Words of one turn make a grammar that the server has not seen: with all that is forbidden it takes seconds.
+        grammar = gbnf(said, () if above else forbidden, sentences=_MOST_SENTENCES, clauses=_MOST_CLAUSES)
+        return Constraint(level, _regex(said), grammar)
+
+
+def _can_be_said(text: str, words: Collection[str], forbidden: Collection[Chain], said: Chain = ()) -> bool:
+    if any(said[start:] in forbidden for start in range(len(said) - 1)):
+        return False
+    return not text or any(
+        text[:end] in words and _can_be_said(text[end:], words, forbidden, (*said, text[:end]))
+        for end in range(1, len(text) + 1)
+    )
+
+
+def _regex(words: Collection[str]) -> str:
+    """Longest first. No counted repetition and no look-around: engines refuse them, or take them and reject all."""
+    alternatives = "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
+    return f"((({alternatives})[，、：；]?)+[。！？])+"

@@ -1,0 +1,190 @@
+"""What a tutor may say at a level: the list's words with what the meter lets pass beside them, and how they may not
+meet: 小 and 说 are easy words, 小说 is none."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+
+from megaservice.hsk.grader import Grader
+from megaservice.hsk.grades import Exempt, Origin, Standard
+from megaservice.hsk.levels import Levels
+from megaservice.hsk.lexicon import Lexicon
+from megaservice.hsk.names import LITTLE_NAMES, TITLES
+from megaservice.hsk.wordset import word_set
+
+Chain = tuple[str, ...]  # words that stand side by side
+
+# Few: each is a way out for a model whose own word is not allowed, 很香港 where it cannot say 很香甜.
+_PLACES = word_set(
+    "中国 美国 英国 法国 德国 日本 韩国 加拿大 澳大利亚 俄罗斯 北京 上海 广州 深圳 天津 南京 杭州 苏州 成都 重庆 "
+    "西安 武汉 台湾 云南 四川 长城 长江 汉语 中文 英语 英文 法语 德语 日语 韩语 俄语"
+)
+_SURNAMES = "王李张刘陈杨赵吴徐孙胡朱郭罗林"  # before a title
+_PEOPLE = word_set("朋友 同学 学生 老师 孩子 先生 医生 客人 家人 女孩 男孩 邻居 同事 司机 人")
+_NO_NOUN_BEHIND = ("很", "太", "非常", "更", "比较", "挺", "不")
+# What commonly stands between the halves of a separable verb: 见了一次面.
+_GAPS = [tuple(gap) for gap in ("了", "过", "个", "一次", "了一次", "了个")]
+_HIGHEST_LEVEL_OF_GAPS = 2
+_DOUBLED = word_set("高兴 干净 漂亮 清楚 认真 开心 舒服 快乐 安静 平安 明白 健康 热闹 简单 轻松 随便")  # as AABB
+_NUMERALS = "零〇一二三四五六七八九十两百千万亿几半"
+_DIGITS = "0123456789"
+_COUNTED = "年月日号点分个"  # words behind a number, whatever the list says of them
+_DAYS = "一二三四五六日天"
+_OF_LATER_LISTS = 1  # a character of a listed word is sayable alone if another list has it by this many levels later
+# Rarer words than this come about too seldom to be worth the grammar's growth: minus log of the probability.
+_RAREST_MET = {1: 13.0, 2: 12.5, 3: 12.0, 4: 9.5, 5: 9.0, 6: 8.5}
+_RAREST_MET_IN_HALVES = {1: 13.0, 2: 12.0, 3: 11.0}
+
+
+class Sayable:
+    """One word list's. Every answer takes a moment to work out: keep it."""
+
+    def __init__(self, lexicon: Lexicon, grader: Grader, standard: Standard) -> None:
+        self._lexicon = lexicon
+        self._grader = grader
+        self._standard = standard
+        self._list = lexicon.lists[standard]
+        self._levels = Levels(lexicon, standard)
+        self._others = [
+            lexicon.gf2021,
+            *(words.levels for name, words in lexicon.lists.items() if name is not standard),
+        ]
+
+    def words(self, level: int) -> frozenset[str]:
+        """The list's words, and what the meter takes for one of them."""
+        return frozenset(
+            word for word in self._lexicon.listed if self._is_at(word, level) and all(map(_is_hanzi, word))
+        )
+
+    def extras(self, level: int, words: Collection[str]) -> frozenset[str]:
+        """Numbers, dates, places and people, which need no level."""
+        numbers = [*_NUMERALS, *_DIGITS, *(a + b for a in _NUMERALS + _DIGITS for b in _COUNTED)]
+        numbers += [which + "个" for which in "这那哪每" if which in words]
+        numbers += [f"{a}{mark}{b}" for a in _DIGITS for b in _DIGITS for mark in ":."]
+        numbers += ["第" + numeral for numeral in _NUMERALS[:16] + _DIGITS]
+        days = [f"{week}{day}" for week in ("星期", "周") for day in _DAYS]
+        titled = [surname + title for surname in _SURNAMES for title in TITLES & set(words)]
+        little = ["小" + name for name in LITTLE_NAMES]
+        little += [age + surname for age in "小老" for surname in _SURNAMES]
+        many = [person + "们" for person in _PEOPLE & set(words)]
+        checked = (word for word in (*days, *_PLACES, *little, *many) if self._is_clean(word, level))
+        return frozenset((*numbers, *titled, *checked))
+
+    def forms(self, level: int, words: Collection[str]) -> frozenset[str]:
+        """What words become: 好不好, 看一看, 喜不喜欢, 高高兴兴, 聊聊天."""
+        return frozenset(form for form in self._possible_forms(words) if self._is_clean(form, level))
+
+    def told(self, message: str, level: int) -> tuple[frozenset[str], frozenset[str]]:
+        """The names in a learner's message, and its words that are above the level."""
+        tokens = self._grader.grade(message, level, self._standard).tokens
+        tokens = tuple(token for token in tokens if all(map(_is_hanzi, token.text)))
+        names = frozenset(token.word for token in tokens if token.exempt is Exempt.NAME)
+        above = (token for token in tokens if token.exempt is None and (token.level or 99) > level)
+        return names, frozenset(token.text if token.origin is Origin.SEPARATED else token.word for token in above)
+
+    def met(self, level: int, words: Collection[str]) -> frozenset[Chain]:
+        """The chains of `words` in which the meter reads a word above the level; none holds another.
+
+        And 很 before a noun: a model that may not say 很美丽 gets as far as 很美, and then has to say 很美国.
+        """
+        beginning, ending = _parts(words)
+        found: dict[Chain, bool] = {}
+        for word, cost in self._lexicon.costs.items():
+            if len(word) < 2 or cost > _RAREST_MET[level] or word in words or not self._is_above(word, level):
+                continue
+            is_common = cost <= _RAREST_MET_IN_HALVES.get(level, 0)
+            for chain in _chains(word, words, beginning if is_common else {}, ending if is_common else {}):
+                if chain not in found:
+                    found[chain] = not self._is_clean("".join(chain), level)
+        for verb in self._lexicon.separable if level <= _HIGHEST_LEVEL_OF_GAPS else ():
+            is_met = verb[0] in words and verb[1] in words and self._lexicon.costs.get(verb, 99) <= _RAREST_MET[level]
+            if is_met and self._is_above(verb, level):
+                apart = ((verb[0], *gap, verb[1]) for gap in _GAPS if all(word in words for word in gap))
+                found |= {chain: not self._is_clean("".join(chain), level) for chain in apart}
+        flagged = {chain for chain, is_flagged in found.items() if is_flagged}
+        if level in _RAREST_MET_IN_HALVES:
+            nouns = [word for word in words if self._is_noun(word)]
+            flagged |= {(adverb, noun) for adverb in _NO_NOUN_BEHIND for noun in nouns if adverb in words}
+        return frozenset(chain for chain in flagged if not any(part in flagged for part in _inner(chain)))
+
+    def _is_at(self, word: str, level: int) -> bool:
+        at, origin = self._levels.of_word(word)
+        if at is None or at > level:
+            return False
+        elsewhere = min(words.get(word, 99) for words in self._others)
+        return origin is not Origin.REDUCED or elsewhere < level + _OF_LATER_LISTS
+
+    def _is_above(self, word: str, level: int) -> bool:
+        if word in self._lexicon.names and word not in self._lexicon.listed:
+            return False
+        at, _ = self._levels.of_word(word)
+        return at is None or at > level
+
+    def _is_noun(self, word: str) -> bool:
+        parts = self._lexicon.lists[Standard.HSK_2025].parts_of_speech.get(word)
+        return parts == "名" if parts else word in _PLACES
+
+    def _is_clean(self, text: str, level: int) -> bool:
+        grade = self._grader.grade(text, level, self._standard)
+        return not grade.flagged and grade.reject_reason is None
+
+    def _possible_forms(self, words: Collection[str]) -> Iterator[str]:
+        parts = self._lexicon.lists[Standard.HSK_2025].parts_of_speech
+        for word in words:
+            is_verb, is_adjective = "动" in parts.get(word, ""), "形" in parts.get(word, "")
+            if not (is_verb or is_adjective):
+                continue
+            if len(word) == 1:
+                yield from (f"{word}不{word}", f"{word}没{word}", word * 2)
+                if is_verb:
+                    yield from (f"{word}一{word}", f"{word}了{word}")
+            elif len(word) == 2:
+                yield f"{word[0]}不{word}"
+                if word in _DOUBLED:
+                    yield word[0] * 2 + word[1] * 2
+                if is_verb:
+                    yield word * 2
+                if word in self._lexicon.separable:
+                    yield word[0] * 2 + word[1]
+
+
+def _chains(
+    word: str, words: Collection[str], beginning: Mapping[str, list[str]], ending: Mapping[str, list[str]]
+) -> Iterator[Chain]:
+    """How `word` comes about where words meet: as some of them, or with halves of those beside it."""
+    for at in range(1, len(word)):
+        head, tail = word[:at], word[at:]
+        first = [head] if head in words else []
+        for rest in _rests(tail, words, {}):
+            yield from ((one, *rest) for one in (*first, *ending.get(head, ())))
+        for rest in _rests(tail, (), beginning):
+            yield from ((one, *rest) for one in first)
+
+
+def _rests(text: str, words: Collection[str], beginning: Mapping[str, list[str]]) -> Iterator[Chain]:
+    if text in words:
+        yield (text,)
+    yield from ((word,) for word in beginning.get(text, ()))
+    for at in range(1, len(text)):
+        if text[:at] in words:
+            yield from ((text[:at], *rest) for rest in _rests(text[at:], words, beginning))
+
+
+def _parts(words: Collection[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The words that begin with a part, and those that end with one."""
+    beginning, ending = defaultdict(list), defaultdict(list)
+    for word in words:
+        for at in range(1, len(word)):
+            beginning[word[:at]].append(word)
+            ending[word[at:]].append(word)
+    return beginning, ending
+
+
+def _inner(chain: Chain) -> Iterator[Chain]:
+    for start in range(len(chain)):
+        for end in range(start + 2, len(chain) + 1):
+            if end - start < len(chain):
+                yield chain[start:end]
+
+
+def _is_hanzi(character: str) -> bool:
+    return "\u3400" <= character <= "\u9fff" or character == "〇"
