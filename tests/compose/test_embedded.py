@@ -94,9 +94,13 @@ def test_the_page_answers_under_its_own_port(running: Stack) -> None:
 
 
 def test_every_part_answers_test_endpoints(running: Stack) -> None:
-    done = running.script("test_endpoints", "--json")
-    told = json.loads(done.stdout)
-    assert (done.returncode, [row for row in told["checks"] if row["outcome"] != "ok"], done.stderr) == (0, [], "")
+    def all_is_well() -> bool:
+        done = running.script("test_endpoints", "--json")
+        failed = [row for row in json.loads(done.stdout)["checks"] if row["outcome"] != "ok"]
+        assert (done.returncode, failed, done.stderr) == (0, [], "")
+        return True
+
+    until(all_is_well, "each check passes")  # the LLM may still read its prompts, with all cores
 
 
 def test_what_was_spoken_and_logged_outlives_the_containers(running: Stack, tmp_path: Path) -> None:
