@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     TTS_COOLDOWN_MAX_SECONDS: Seconds = Field(60.0, description="doubling up to this.")
 
     HSK_REPAIR: str = Field(
-        "retry,kept,stock",
+        "off",  # without the level's constraint it ends half the replies of a small model on a stock question
         description="Cures for sentences above the level, each with or without levels (`retry:1-3`); or `off`.",
     )
     HSK_REPAIR_SAMPLES: int = Field(1, ge=1, le=8, description="Answers that a retry asks for at once.")
