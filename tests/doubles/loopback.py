@@ -9,6 +9,10 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+# Turns of the loop until a connection that was just taken is one of the server's. A server that is closed before that
+# leaves it open for ever.
+_TURNS_UNTIL_MADE = 3
+
 
 class _Server(uvicorn.Server):
     """Ends at once, where uvicorn takes its time: tests start hundreds of these."""
@@ -22,6 +26,11 @@ class _Server(uvicorn.Server):
         await self._ended.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            for listening in server.sockets:
+                self._loop.remove_reader(listening.fileno())
+        for _ in range(_TURNS_UNTIL_MADE):
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
