@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import respx
 from pydantic import SecretStr
 
 from megaservice.errors import LLMError, LLMProtocolError, LLMRejected, LLMTimeout, LLMUnavailable
@@ -432,6 +433,22 @@ async def test_auto_asks_for_the_model_that_the_server_lists_first() -> None:
         await reply_of(client)
         assert client.model_id == MODEL_ID
         assert server.chats[0].body["model"] == MODEL_ID
+
+
+async def test_auto_is_settled_by_the_turn_itself_where_the_list_came_too_late() -> None:
+    async with VLLM(Script(REPLY)) as server, chat(server.url, "auto") as client:
+        assert await reply_of(client) == WHOLE
+    assert [exchange.path for exchange in server.exchanges] == ["/v1/models", "/v1/chat/completions"]
+    assert server.chats[0].body["model"] == MODEL_ID
+
+
+@respx.mock
+async def test_auto_with_a_server_that_lists_no_model_is_not_asked_for_a_reply() -> None:
+    respx.get("http://llm:8008/v1/models").respond(json={"object": "list", "data": []})
+    async with chat("http://llm:8008/v1", "auto") as client:
+        _, error = await failed_reply_of(client)
+    said = "The LLM at URL lists no model yet: it may still be loading one."
+    assert told(error, "http://llm:8008/v1") == (LLMUnavailable, "llm_unavailable", True, said)
 
 
 async def test_user_and_password_of_the_endpoint_are_not_told() -> None:

@@ -150,7 +150,7 @@ class ChatClient:
     async def context_tokens(self) -> int:
         if self._context_tokens is None:
             try:
-                await self._served_models()
+                await self._served_models(self._timeouts.models_seconds)
             except LLMError as exc:
                 _log.info("context length unknown", extra=fields(code=exc.code, cause=exc.message))
         return self._context_tokens or self._max_model_len
@@ -158,7 +158,7 @@ class ChatClient:
     async def readiness(self) -> Readiness:
         """A server that answers to any name lists another one than ours, so only an empty list is not ready."""
         try:
-            served = await self._served_models()
+            served = await self._served_models(self._timeouts.models_seconds)
         except LLMError as exc:
             return Readiness(ready=False, detail=exc.message, endpoint=self._endpoint)
         names = ", ".join(served) or "no model"
@@ -170,6 +170,10 @@ class ChatClient:
     async def _open(
         self, messages: Sequence[Message], max_tokens: int, wait: _Wait
     ) -> AsyncStream[ChatCompletionChunk]:
+        if self._model_id == _AUTO:  # the list of models came too late before: no server knows that name
+            await self._served_models(wait.deadline - asyncio.get_running_loop().time())
+            if self._model_id == _AUTO:
+                raise self._faults.serves_nothing()
         prompt = [{"role": message.role.value, "content": message.content} for message in messages]
         # All of these always: servers' own defaults differ, and without max_tokens vLLM writes until it is full.
         sampling = {"max_tokens": max_tokens, "temperature": self._temperature, "top_p": self._top_p}
@@ -221,15 +225,15 @@ class ChatClient:
             _log.warning("unknown finish reason", extra=fields(finish_reason=finish_reason, model=self._model_id))
         return known or FinishReason.ABORT
 
-    async def _served_models(self) -> dict[str, int | None]:
+    async def _served_models(self, timeout_seconds: float) -> dict[str, int | None]:
         """Each model of GET /models with its length, where told. Keeps the length of ours."""
         try:
-            async with asyncio.timeout(self._timeouts.models_seconds):
+            async with asyncio.timeout(timeout_seconds):
                 answer = await self._client.models.with_raw_response.list()
             listed = json.loads(answer.http_response.text)["data"] or []
             served = {str(model["id"]): _length(model) for model in listed}
         except (TimeoutError, openai.APIConnectionError, openai.APIStatusError, httpx.HTTPError) as exc:
-            raise self._unanswered(exc, self._timeouts.models_seconds) from exc
+            raise self._unanswered(exc, timeout_seconds) from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise self._faults.makes_no_sense("a list of models") from exc
         if self._takes_any_model and served:

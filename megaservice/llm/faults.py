@@ -62,6 +62,9 @@ class Faults:
     def not_connected(self) -> LLMUnavailable:
         return LLMUnavailable(f"No LLM answers at {self.endpoint}: it is not running, or still loading its model.")
 
+    def serves_nothing(self) -> LLMUnavailable:
+        return LLMUnavailable(f"The LLM at {self.endpoint} lists no model yet: it may still be loading one.")
+
     def not_answered(self) -> LLMUnavailable:
         return LLMUnavailable(f"The LLM at {self.endpoint} closed the connection without an answer.")
 
