@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from megaservice.hsk import Standard
 from megaservice.models import Language, Problem, Timings, TurnFailed
 from megaservice.records import ConversationRecord, SentEvent, TurnRecord, TurnStatus
 from megaservice.schemas import Text, failure_json
@@ -36,6 +37,7 @@ class ShownConversation(BaseModel):
     title: str
     language: Language
     hsk_level: int | None
+    hsk_standard: Standard
     created_at: datetime
     updated_at: datetime
 
@@ -46,6 +48,7 @@ class ShownConversation(BaseModel):
             title=record.title,
             language=record.language,
             hsk_level=record.hsk_level,
+            hsk_standard=record.hsk_standard,
             created_at=_time(record.created_at_ms),
             updated_at=_time(record.updated_at_ms),
         )
@@ -61,6 +64,7 @@ class ShownTurn(BaseModel):
     message: str
     language: Language
     hsk_level: int | None
+    hsk_standard: Standard
     voice: str
     started_at: datetime
     status: str = Field(description="running, unfinished, completed, failed or cancelled.")
@@ -76,6 +80,7 @@ class ShownTurn(BaseModel):
             message=record.message,
             language=record.language,
             hsk_level=record.hsk_level,
+            hsk_standard=record.hsk_standard,
             voice=record.voice,
             started_at=_time(record.started_at_ms),
             status="running" if is_running else record.status,

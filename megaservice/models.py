@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from megaservice.hsk.grades import Flag, Grade, Standard, Verdict
+from megaservice.hsk.grades import DEFAULT_STANDARD, Flag, Grade, Standard, Token, Verdict
 
 
 class Language(StrEnum):
@@ -77,6 +77,7 @@ class Turn:
     voice: Voice
     speak: bool = True
     history: tuple[Message, ...] = ()
+    hsk_standard: Standard = DEFAULT_STANDARD
     problems: tuple["Problem", ...] = ()
 
 
@@ -215,12 +216,13 @@ class TextDelta:
 class SentenceReady:
     """A sentence was cut. Not `spoken`: nothing in it can be said, or it must not be (the tail of a cut reply).
 
-    `grade` is its level, at an HSK level only.
+    `grade` is its level, at an HSK level only; `tokens` are its words, with pinyin and gloss, where it is Chinese.
     """
 
     sentence: Sentence
     spoken: bool
     grade: Grade | None = None
+    tokens: tuple[Token, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

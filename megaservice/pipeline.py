@@ -93,6 +93,7 @@ class _Run:
         self._timings = Timings()
         self._to_speak: asyncio.Queue[tuple[Sentence, str] | None] = asyncio.Queue(_QUEUE_LENGTH)
         self._splitter = SentenceSplitter(turn.language)
+        self._ladders = ladders
         self._ladder = ladders.ladder(turn, self._ask)
         self._prompt: list[Message] = []
         self._finish_reason = FinishReason.STOP
@@ -213,10 +214,14 @@ class _Run:
         spoken = self._turn.speak and bool(piece.transcript) and not is_hidden_tail
         self._speaks = self._speaks or spoken
         self._mark("first_sentence")
-        await self.events.put(SentenceReady(sentence, spoken, grade))
+        await self.events.put(self._ready(sentence, spoken, grade))
         if spoken:
             self._unspoken.append(sentence.index)
             await self._to_speak.put((sentence, piece.transcript))
+
+    def _ready(self, sentence: Sentence, spoken: bool, grade: Grade | None = None) -> SentenceReady:
+        words = grade.tokens if grade is not None else self._ladders.words(self._turn, sentence.text)
+        return SentenceReady(sentence, spoken, grade, words)
 
     async def _speak(self) -> None:
         while entry := await self._to_speak.get():
@@ -257,7 +262,7 @@ class _Run:
 
     async def _fail(self, error: MegaserviceError) -> None:
         for sentence in self._splitter.flush() if self._ladder is None else ():
-            await self.events.put(SentenceReady(sentence, spoken=False))
+            await self.events.put(self._ready(sentence, spoken=False))
         for index in self._unspoken:
             await self.events.put(ClipFailed(index, error.code, "The turn failed before this sentence was spoken."))
         stage = "turn" if error.code == MegaserviceError.code else "llm"

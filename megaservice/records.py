@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from megaservice.hsk.grades import DEFAULT_STANDARD, Standard
 from megaservice.models import Language, Message, Problem
 
 _TITLE_CHARACTERS = 80
@@ -37,11 +38,12 @@ class TurnRecord:
     status: TurnStatus = TurnStatus.UNFINISHED
     reply: str = ""
     events: tuple[SentEvent, ...] = ()
+    hsk_standard: Standard = DEFAULT_STANDARD
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:
-    """`language` and `hsk_level` are the last turn's, `updated_at_ms` is when that was written."""
+    """`language`, `hsk_level` and `hsk_standard` are the last turn's, `updated_at_ms` is when that was written."""
 
     conversation_id: str
     title: str
@@ -49,6 +51,7 @@ class ConversationRecord:
     hsk_level: int | None
     created_at_ms: int
     updated_at_ms: int
+    hsk_standard: Standard = DEFAULT_STANDARD
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class RunningTurn:
             message=turn.message,
             language=turn.language,
             hsk_level=turn.hsk_level,
+            hsk_standard=turn.hsk_standard,
             voice=turn.voice.id,
             started_at_ms=self._started_at_ms,
         )

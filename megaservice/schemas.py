@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import to_json
 
-from megaservice.hsk import DEFAULT_STANDARD, Flag, Grade, Standard, Token, Verdict
+from megaservice.hsk import DEFAULT_STANDARD, Flag, Standard, Token, Verdict
 from megaservice.models import (
     Attempt,
     ChatEvent,
@@ -56,6 +56,7 @@ class TurnRequest(BaseModel):
     message: Text
     language: Language = Language.ZH
     hsk_level: int | None = Field(None, ge=1, le=6, strict=True, description="Ignored for English.")
+    hsk_standard: Standard = Field(DEFAULT_STANDARD, description="The word list that the level is of.")
     conversation_id: ConversationId | None = None
     history: list[HistoryMessage] | None = Field(None, max_length=_HISTORY_LENGTH)
     voice: str | None = Field(None, description="Id of GET /v1/audio/voices; else the language's default.")
@@ -93,7 +94,7 @@ class TurnAccepted(BaseModel):
 
 
 class SpokenSentence(BaseModel):
-    """`verdict` and what follows it are null where nothing is graded."""
+    """`verdict`, `coverage` and `flagged` are null where nothing is graded, `tokens` where nothing is Chinese."""
 
     index: int
     text: str
@@ -126,7 +127,7 @@ def chat_reply(turn: Turn, events: Sequence[ChatEvent]) -> ChatReply:
     assert isinstance(completed, TurnCompleted)
     clips = {event.index: event.clip for event in events if isinstance(event, ClipReady)}
     sentences = [
-        SpokenSentence(index=s.index, text=s.text, clip=clips.get(s.index), **_graded(event.grade))
+        SpokenSentence(index=s.index, text=s.text, clip=clips.get(s.index), **_words(event))
         for event in events
         if isinstance(event, SentenceReady) and (s := event.sentence)
     ]
@@ -153,9 +154,9 @@ def event_json(turn: Turn, events: Sequence[ChatEvent], number: int) -> tuple[st
             return "turn_started", to_json(event)
         case TextDelta():
             return "text_delta", to_json(event)
-        case SentenceReady(sentence, spoken, grade):
+        case SentenceReady(sentence, spoken):
             ready = {"index": sentence.index, "text": sentence.text, "spoken": spoken}
-            return "sentence", to_json(ready | _graded(grade))
+            return "sentence", to_json(ready | _words(event))
         case ClipReady():
             return "clip", to_json(event)
         case ClipFailed():
@@ -166,8 +167,9 @@ def event_json(turn: Turn, events: Sequence[ChatEvent], number: int) -> tuple[st
             return "turn_failed", failure_json(turn.turn_id, event)
 
 
-def _graded(grade: Grade | None) -> dict[str, Any]:
-    return {name: getattr(grade, name, None) for name in ("verdict", "coverage", "flagged", "tokens")}
+def _words(event: SentenceReady) -> dict[str, Any]:
+    graded = {name: getattr(event.grade, name, None) for name in ("verdict", "coverage", "flagged")}
+    return graded | {"tokens": event.tokens}
 
 
 def failure_json(turn_id: str, failed: TurnFailed) -> bytes:

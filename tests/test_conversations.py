@@ -123,7 +123,7 @@ async def test_a_killed_process_loses_no_finished_turn(tmp_path: Path) -> None:
 
 async def test_a_turn_is_shown_as_it_was_streamed(tmp_path: Path, database_url: str) -> None:
     async with VLLM(Script(REPLY)) as llm, GPTSoVITS() as voice, serving(tmp_path, database_url, llm, voice) as client:
-        whole = (await client.post("/chat", json=HELLO | {"hsk_level": 1})).json()
+        whole = (await client.post("/chat", json=HELLO | {"hsk_level": 1, "hsk_standard": "2.0"})).json()
         conversation = (await client.get("/conversations/talk")).json()
     (turn,) = conversation.pop("turns")
     updated_at, started_at = conversation.pop("updated_at"), turn.pop("started_at")
@@ -134,6 +134,7 @@ async def test_a_turn_is_shown_as_it_was_streamed(tmp_path: Path, database_url: 
         "title": "你好！",
         "language": "zh",
         "hsk_level": 1,
+        "hsk_standard": "2.0",
         "earlier": None,
     }
     sentences, end = turn.pop("sentences"), turn.pop("end")
@@ -142,6 +143,7 @@ async def test_a_turn_is_shown_as_it_was_streamed(tmp_path: Path, database_url: 
         "message": "你好！",
         "language": "zh",
         "hsk_level": 1,
+        "hsk_standard": "2.0",
         "voice": "zh_female",
         "status": "completed",
         "reply": REPLY,

@@ -59,7 +59,7 @@ async def events_of(
 
 
 def ready(index: int, text: str, *, spoken: bool = True) -> SentenceReady:
-    return SentenceReady(Sentence(index, text), spoken)
+    return SentenceReady(Sentence(index, text), spoken, tokens=LADDERS.words(TURN, text))
 
 
 def clip(index: int) -> ClipReady:

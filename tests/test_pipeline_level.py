@@ -10,7 +10,7 @@ import pytest
 
 from megaservice.audio.store import ClipStore
 from megaservice.errors import LLMUnavailable
-from megaservice.hsk import DEFAULT_STANDARD, Flag, Verdict
+from megaservice.hsk import DEFAULT_STANDARD, Flag, Standard, Verdict
 from megaservice.models import (
     ChatEvent,
     FinishReason,
@@ -237,11 +237,26 @@ async def test_a_tail_above_the_level_is_left_out(tmp_path: Path) -> None:
     assert texts(events) == ["你好吗？"]
 
 
+async def test_the_turns_own_word_list_is_the_measure(tmp_path: Path) -> None:
+    said = "我在超市买饺子和面包。"  # level 1 of the syllabus of 2025, up to 4 of HSK 2.0
+    by_list = {}
+    for standard in Standard:
+        turn = replace(AT_1, hsk_standard=standard)
+        events = await events_of(FakeChat([said, STOP]), FakeSpeech(), tmp_path, turn, ladders=ladders("off"))
+        by_list[standard] = (report(events).standard, report(events).verdict)
+    assert by_list == {
+        Standard.HSK_2_0: (Standard.HSK_2_0, Verdict.ABOVE),
+        Standard.HSK_2025: (Standard.HSK_2025, Verdict.STRICT),
+    }
+
+
 @pytest.mark.parametrize("turn", [TURN, replace(TURN, language=Language.EN, hsk_level=1)])
 async def test_free_chinese_and_english_are_not_graded(tmp_path: Path, turn: object) -> None:
     chat = FakeChat([HARD, "Hello there, my friend!", STOP])
     events = await events_of(chat, FakeSpeech(), tmp_path, turn)  # type: ignore[arg-type]
     assert by_kind(events, TurnStarted, TextDelta) == [STARTED, TextDelta(HARD), TextDelta("Hello there, my friend!")]
     assert [event.grade for event in events if isinstance(event, SentenceReady)] == [None, None]
+    words = [[token.pinyin for token in event.tokens or ()] for event in events if isinstance(event, SentenceReady)]
+    assert words == ([["huánjìng", "wèntí", "fēicháng", "fùzá"], []] if turn is TURN else [[], []])
     assert isinstance(events[-1], TurnCompleted)
     assert (events[-1].level, len(chat.prompts)) == (None, 1)

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event, text
 
 from megaservice.errors import NotFound, SettingsError, StoreError
+from megaservice.hsk import Standard
 from megaservice.models import Language
 from megaservice.records import ConversationRecord, Exchange, SentEvent, TurnRecord, TurnStatus, title_of
 from megaservice.store import SQLStore, open_database
@@ -57,7 +58,7 @@ async def listed(store: SQLStore, search: str = "") -> list[str]:
 
 
 async def test_a_turn_comes_back_as_it_was_kept(store: SQLStore) -> None:
-    unfinished = a_turn(1, message="你好 'x' \"y\" %s \\ 🙂\n二")
+    unfinished = replace(a_turn(1, message="你好 'x' \"y\" %s \\ 🙂\n二"), hsk_standard=Standard.HSK_2_0)
     await store.save(unfinished)
     assert await store.turn(unfinished.turn_id) == unfinished
     events = (SentEvent("text_delta", '{"text":"好 \\n\u2028"}'), SentEvent("turn_completed", '{"reply":"好"}'))
@@ -73,8 +74,10 @@ async def test_a_conversation_has_its_first_message_for_title_and_its_last_level
     )
     assert await store.conversation("c1") == ConversationRecord("c1", "你好！", Language.EN, None, 1_001_000, 1_002_000)
     await store.rename("c1", "My first")
-    await store.save(a_turn(3))
-    assert await store.conversation("c1") == ConversationRecord("c1", "My first", Language.ZH, 2, 1_001_000, 1_003_000)
+    await store.save(replace(a_turn(3), hsk_standard=Standard.HSK_2_0))
+    assert await store.conversation("c1") == ConversationRecord(
+        "c1", "My first", Language.ZH, 2, 1_001_000, 1_003_000, Standard.HSK_2_0
+    )
 
 
 async def test_what_is_unknown_is_not_found(store: SQLStore) -> None:
@@ -195,7 +198,7 @@ def test_a_newer_database_stops_the_start(database_url: str) -> None:
         open_database(database_url, audio_dir=NOWHERE)
     (line,) = caught.value.faults
     assert line.endswith(
-        "was written by a newer MegaTalk (revision 9999, this one knows 0001): "
+        "was written by a newer MegaTalk (revision 9999, this one knows 0002): "
         "update MegaTalk, or name another database"
     )
     assert "geheim" not in line

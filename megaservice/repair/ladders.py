@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from megaservice.hsk import DEFAULT_STANDARD, Grader, Standard
+from megaservice.hsk import DEFAULT_STANDARD, Grader, Token
+from megaservice.hsk.grades import LEVELS
 from megaservice.models import Language, Role, Turn
 from megaservice.repair.ladder import Ask, Ladder
 from megaservice.repair.meter import Meter
@@ -19,18 +20,23 @@ _LATIN_NAME = re.compile(r"(?:叫|我是|name is|name's|call me)\s*([A-Z][A-Za-z
 class Ladders:
     grader: Grader
     rules: RepairRules
-    standard: Standard = DEFAULT_STANDARD
 
     def ladder(self, turn: Turn, ask: Ask) -> Ladder | None:
         """None where nothing is graded: English, free Chinese."""
         if turn.hsk_level is None or turn.language is not Language.ZH:
             return None
-        meter = Meter(self.grader, turn.hsk_level, self.standard, _names(turn))
+        meter = Meter(self.grader, turn.hsk_level, turn.hsk_standard, _names(turn))
         return Ladder(turn, meter, self.rules, ask)
+
+    def words(self, turn: Turn, sentence: str) -> tuple[Token, ...] | None:
+        """The words of a sentence that is not graded, with pinyin and gloss; None in English."""
+        if turn.language is not Language.ZH or not any(map(str.isalpha, sentence)):
+            return None
+        return self.grader.grade(sentence, LEVELS[-1], turn.hsk_standard, _names(turn)).tokens
 
     def warm_up(self) -> None:
         """Have what the first grade would load in memory."""
-        self.grader.grade(_WARMING_SENTENCE, 1, self.standard)
+        self.grader.grade(_WARMING_SENTENCE, 1, DEFAULT_STANDARD)
 
 
 def _names(turn: Turn) -> frozenset[str]:

@@ -47,6 +47,7 @@ class TurnMaker:
             message=request.message,
             language=request.language,
             hsk_level=request.hsk_level if request.language is Language.ZH else None,
+            hsk_standard=request.hsk_standard,
             voice=self._voices[voice_id],
             speak=request.speak,
             history=past.messages,

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from megaservice.errors import NotFound, StoreError
+from megaservice.hsk.grades import Standard
 from megaservice.models import Language
 from megaservice.records import ConversationRecord, Exchange, SentEvent, TurnRecord, TurnStatus, title_of
 from megaservice.store.database import reason, writing
@@ -108,10 +109,16 @@ class SQLStore:
             title=title_of(_storable(turn.message)),
             language=turn.language,
             hsk_level=turn.hsk_level,
+            hsk_standard=turn.hsk_standard,
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
         )
-        latest = {"language": turn.language, "hsk_level": turn.hsk_level, "updated_at_ms": now_ms}
+        latest = {
+            "language": turn.language,
+            "hsk_level": turn.hsk_level,
+            "hsk_standard": turn.hsk_standard,
+            "updated_at_ms": now_ms,
+        }
         connection.execute(insert_conversation.on_conflict_do_update(index_elements=["id"], set_=latest))
         end = {
             "status": turn.status,
@@ -124,6 +131,7 @@ class SQLStore:
             message=_storable(turn.message),
             language=turn.language,
             hsk_level=turn.hsk_level,
+            hsk_standard=turn.hsk_standard,
             voice=turn.voice,
             started_at_ms=turn.started_at_ms,
             **end,
@@ -174,7 +182,13 @@ def _storable(text: str) -> str:
 
 def _conversation(row: Row[Any]) -> ConversationRecord:
     return ConversationRecord(
-        row.id, row.title, Language(row.language), row.hsk_level, row.created_at_ms, row.updated_at_ms
+        row.id,
+        row.title,
+        Language(row.language),
+        row.hsk_level,
+        row.created_at_ms,
+        row.updated_at_ms,
+        Standard(row.hsk_standard),
     )
 
 
@@ -185,6 +199,7 @@ def _turn(row: Row[Any]) -> TurnRecord:
         message=row.message,
         language=Language(row.language),
         hsk_level=row.hsk_level,
+        hsk_standard=Standard(row.hsk_standard),
         voice=row.voice,
         started_at_ms=row.started_at_ms,
         status=TurnStatus(row.status),

@@ -16,6 +16,7 @@ conversations = Table(
     Column("hsk_level", Integer),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+    Column("hsk_standard", String(8), nullable=False, server_default="2025"),
     Index("conversations_by_use", "updated_at_ms", "id"),
 )
 
@@ -32,8 +33,7 @@ turns = Table(
     Column("voice", Text, nullable=False),
     Column("status", String(16), nullable=False),
     Column("started_at_ms", BigInteger, nullable=False),
-    Column(
-        "events", Text, nullable=False
-    ),  # a line each: name, space, JSON; the last column, as a search need not read it
+    Column("events", Text, nullable=False),  # a line each: name, space, JSON; behind all that a search reads
+    Column("hsk_standard", String(8), nullable=False, server_default="2025"),
     Index("turns_of_conversation", "conversation_id", "number"),
 )
