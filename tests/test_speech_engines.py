@@ -268,6 +268,15 @@ async def test_one_request_is_in_flight_and_the_others_wait_their_turn() -> None
         assert server.process.most_in_flight == 1
 
 
+async def test_dialects_of_one_process_share_its_one_request_in_flight() -> None:
+    async with GPTSoVITS("opea", seconds_per_sentence=0.05) as server:
+        endpoints = f"sovits-v1+{server.url},openai+{server.url}/v1"
+        chain = build_chain(Settings.model_validate({"TTS_ENDPOINTS": endpoints}), PayloadLog())
+        await chain.warm_up([ZH, EN])  # every endpoint at once
+        await chain.aclose()
+        assert (len(server.process.requests), server.process.most_in_flight) == (4, 1)
+
+
 async def test_full_queue_is_busy_at_once() -> None:
     async with GPTSoVITS("v2", seconds_per_sentence=0.3) as server:
         engine = engine_for(Dialect.SOVITS_V2, server.url, Limits(waiting=1))

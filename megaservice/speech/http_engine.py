@@ -1,4 +1,4 @@
-"""What the engines share: one POST a sentence, its place in the queue, its time limits, and a body that is speech."""
+"""What the engines share: one POST a sentence, its time limits, and a body that is speech."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import json
 import shlex
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from megaservice.errors import TTSBadAudio, TTSTimeout, TTSUnavailable
 from megaservice.logs import PayloadLog
 from megaservice.models import Dialect, Language, Speech, SpeechEndpoint, Voice
 from megaservice.speech.answers import Answer, refusal, speech_in
+from megaservice.speech.place import Place
 
 _SAMPLES = {Language.ZH: "你好！", Language.EN: "Hello!"}  # for the curl line: what learners say stays out of it
 
@@ -58,6 +59,7 @@ class HTTPEngine(ABC):
         payloads: PayloadLog | None = None,
         headers: Mapping[str, str] | None = None,
         client: httpx.AsyncClient | None = None,
+        place: Place | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.endpoint = endpoint.label
@@ -70,10 +72,7 @@ class HTTPEngine(ABC):
         self._owns_client = client is None
         self._client = client or _client(self._limits)
         self._clock = clock
-        self._in_flight = asyncio.Lock()
-        self._waiting = 0
-        self._busy_until = 0.0  # a request timed out and is still worked on
-        self._finishing_until = 0.0  # a request was cancelled and is still worked on
+        self._place = place or Place(clock)
         self._seconds_per_character: float | None = None
 
     @abstractmethod
@@ -82,11 +81,12 @@ class HTTPEngine(ABC):
 
     @property
     def busy_seconds_left(self) -> float:
-        return max(0.0, self._busy_until - self._clock())
+        return self._place.busy_seconds_left
 
     async def synthesise(self, transcript: str, voice: Voice, language: Language) -> Speech:
         body = self.body(transcript, voice, language)
-        async with self._alone(transcript):
+        wait_seconds = self._limits.synthesis_seconds(transcript)
+        async with self._place.held(wait_seconds=wait_seconds, most_waiting=self._limits.waiting):
             self._payloads.request(self.endpoint, self._public_url, body)
             started = self._clock()
             answer = await self._exchange(body, transcript)
@@ -105,33 +105,9 @@ class HTTPEngine(ABC):
         self._seconds_per_character = max(0.0, seconds) / max(1, len(transcript))
         return speech
 
-    @contextlib.asynccontextmanager
-    async def _alone(self, transcript: str) -> AsyncGenerator[None]:
-        """Holds the one place in flight. Whoever waits for it waits no longer than a synthesis may take."""
-        if self._waiting >= self._limits.waiting:
-            raise self._busy(f"has {self._waiting} sentences waiting already")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._limits.synthesis_seconds(transcript)):
-                await self._in_flight.acquire()
-        except TimeoutError as exc:
-            raise self._busy("was busy with other sentences for as long as this one may take") from exc
-        finally:
-            self._waiting -= 1
-        try:
-            if seconds := self.busy_seconds_left:
-                raise self._busy(f"still works on a sentence that took too long (about {seconds:.0f} s more)")
-            yield
-        finally:
-            self._in_flight.release()
-
-    @staticmethod
-    def _busy(why: str) -> TTSUnavailable:
-        return TTSUnavailable(why, code="tts_busy")
-
     async def _exchange(self, body: Mapping[str, object], transcript: str) -> Answer:
         started = self._clock()
-        seconds = self._limits.synthesis_seconds(transcript) + max(0.0, self._finishing_until - started)
+        seconds = self._limits.synthesis_seconds(transcript) + max(0.0, self._place.finishing_until - started)
         try:
             async with asyncio.timeout(seconds):
                 return await self._post(body, wav.largest_body_bytes(transcript))
@@ -151,13 +127,13 @@ class HTTPEngine(ABC):
         worked = self._worked_seconds(started)
         left = (self._seconds_per_character or 0.0) * len(transcript) - worked
         if overdue:
-            self._busy_until = self._clock() + max(left, _OVERDUE_SHARE * worked)
+            self._place.note_overdue(max(left, _OVERDUE_SHARE * worked))
         else:
-            self._finishing_until = self._clock() + max(left, 0.0)
+            self._place.note_cancelled(max(left, 0.0))
 
     def _worked_seconds(self, started: float) -> float:
         """How long the server has had for a request; below 0 while it still finishes the one before."""
-        return self._clock() - max(started, self._finishing_until)
+        return self._clock() - max(started, self._place.finishing_until)
 
     async def _post(self, body: Mapping[str, object], largest_bytes: int) -> Answer:
         response: httpx.Response | None = None
