@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from megaservice.audio.store import ClipStore
 from megaservice.models import Voice
+from megaservice.routes.problems import problem
 
 # RFC 9110: a Range in another unit, or in no form at all, is ignored.
 _RANGE = re.compile(rb"bytes=(\d+-\d*|-\d+)(, ?(\d+-\d*|-\d+))*")
@@ -41,5 +42,18 @@ class _ClipResponse(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _RANGE.fullmatch(value)]
+        is_refused = False
+
+        async def send_unless_refused(message: Message) -> None:
+            nonlocal is_refused
+            is_refused = is_refused or message.get("status", 200) >= 400  # Starlette's own words, in plain text
+            if not is_refused:
+                await send(message)
+
         with self._clips.reading(self._clip_id):
-            await super().__call__({**scope, "headers": headers}, receive, send)
+            await super().__call__({**scope, "headers": headers}, receive, send_unless_refused)
+        if is_refused:
+            size = self.headers["content-length"]
+            refusal = problem(416, "range_not_satisfiable", f"The clip has {size} bytes, none of them in that range.")
+            refusal.headers["Content-Range"] = f"bytes */{size}"
+            await refusal(scope, receive, send)

@@ -26,6 +26,7 @@ _TITLES = {
     405: "Method not allowed",
     409: "Stopped",
     413: "Too large",
+    416: "No such range",
     422: "Invalid request",
     500: "Internal error",
     502: "The LLM failed",
@@ -86,7 +87,9 @@ def install_problems(app: FastAPI) -> None:
         if exc.status_code == 400:  # FastAPI's word for a body that is not even text
             return problem(422, "invalid_request", "body: is no JSON in UTF-8")
         codes = {404: "not_found", 405: "method_not_allowed"}
-        return problem(exc.status_code, codes.get(exc.status_code, "http_error"), f"{exc.detail}.")
+        told = problem(exc.status_code, codes.get(exc.status_code, "http_error"), f"{exc.detail}.")
+        told.headers.update(exc.headers or {})  # a 405's Allow
+        return told
 
     @app.exception_handler(Exception)
     async def broken(request: Request, exc: Exception) -> JSONResponse:
