@@ -1,4 +1,6 @@
+import contextlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,15 @@ def test_sweep_leaves_a_clip_that_is_read(tmp_path: Path) -> None:
         assert store.sweep() == 1
     assert names(tmp_path) == clips[:1]
     assert store.sweep() == 1
+
+
+def test_whoever_begins_to_read_in_mid_sweep_keeps_the_clip(tmp_path: Path) -> None:
+    store = a_store(tmp_path, max_bytes=0, now=1000)
+    for _ in range(100):
+        clip = write_at(store, tmp_path, 0, 900)
+        sweep = threading.Thread(target=store.sweep)
+        sweep.start()
+        with contextlib.suppress(NotFound), store.reading(clip) as path:
+            sweep.join()
+            assert path.is_file()
+        sweep.join()

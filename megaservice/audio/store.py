@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
@@ -27,6 +28,7 @@ class ClipStore:
         self._max_bytes = max_bytes
         self._clock = clock
         self._readers: Counter[str] = Counter()
+        self._reading_or_sweeping = threading.Lock()  # a sweep runs in a thread of its own
         directory.mkdir(parents=True, exist_ok=True)
         for leftover in directory.glob(f"*{_HALF_WRITTEN}"):
             leftover.unlink(missing_ok=True)
@@ -47,7 +49,8 @@ class ClipStore:
     def reading(self, clip_id: str) -> Iterator[Path]:
         """The clip's file, which no sweep takes away inside the block. Raises NotFound."""
         path = self._path(clip_id)
-        self._readers[clip_id] += 1
+        with self._reading_or_sweeping:
+            self._readers[clip_id] += 1
         try:
             if not path.is_file():
                 raise NotFound(f"There is no clip {clip_id}; old clips are swept.")
@@ -72,9 +75,10 @@ class ClipStore:
         for stat, path in clips:
             if stat.st_mtime >= oldest_kept and total_bytes <= self._max_bytes:
                 break
-            if path.stem in self._readers:
-                continue
-            path.unlink(missing_ok=True)
+            with self._reading_or_sweeping:
+                if path.stem in self._readers:
+                    continue
+                path.unlink(missing_ok=True)
             total_bytes -= stat.st_size
             removed += 1
         return removed
