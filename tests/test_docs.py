@@ -16,6 +16,7 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+NOTICE = (ROOT / "NOTICE.md").read_text(encoding="utf-8")
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
@@ -86,6 +87,11 @@ def test_every_error_code_is_documented() -> None:
 def test_every_relative_link_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", re.findall(r"`((?:docs|megaservice|megatalk|tests|tts)/[^`]+)`", NOTICE))
+def test_what_the_notice_names_is_there(path: str) -> None:
+    assert list(ROOT.glob(path))
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
