@@ -61,7 +61,11 @@ def on_machine(engine: Engine, environ: Mapping[str, str], machine_root: Path = 
     told += _graphics_faults(server, env, machine_root)
     if not is_running:
         told += _room_faults(server, env, engine, machine_root)
-    return told + check_megaservice(engine, environ)
+    told += values.file_faults(env, engine.root) + check_megaservice(engine, environ)
+    refused = engine.config_fault()
+    if refused and all(line.startswith(_WARNING) for line in told):  # else it would only repeat a line above
+        told.append(refused)
+    return told
 
 
 def _graphics_faults(server: stack.LLMServer, env: Mapping[str, str], machine_root: Path) -> list[str]:

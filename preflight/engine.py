@@ -1,6 +1,7 @@
 """What the Docker engine tells of this stack; nothing where there is no engine."""
 
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ class Engine:
 
     def stack_is_running(self) -> bool:
         return bool(self._compose("ps", "--quiet"))
+
+    def config_fault(self) -> str | None:
+        """What compose itself says against the files with these settings."""
+        done = self._run(*self._compose_command, "config", "--quiet")
+        told = done.stderr.strip().splitlines() if done and done.returncode else []
+        return f"docker compose: {told[-1]}" if told else None
 
     def has_models(self) -> bool:
         """Whether a volume of this stack is there, so that what it would download may be there too."""
@@ -39,18 +46,31 @@ class Engine:
         told = self._compose("run", "--rm", "--no-deps", "-T", "preflight", any_exit_code=True)
         return told.splitlines() if told else None
 
-    def _compose(self, *command: str, any_exit_code: bool = False) -> str | None:
+    @property
+    def _compose_command(self) -> list[str]:
         files = ["docker-compose.yaml", *(f"docker-compose.{name}.yaml" for name in self.overlays)]
-        options = [argument for file in files for argument in ("--file", str(self.root / file))]
-        if self.env_file.exists():
-            options += ["--env-file", str(self.env_file)]
-        return self._told("docker", "compose", *options, *command, any_exit_code=any_exit_code)
+        return ["docker", "compose", *(argument for file in files for argument in ("--file", str(self.root / file)))]
+
+    def _compose(self, *command: str, any_exit_code: bool = False) -> str | None:
+        return self._told(*self._compose_command, *command, any_exit_code=any_exit_code)
 
     def _told(self, *argv: str, any_exit_code: bool = False) -> str | None:
+        done = self._run(*argv)
+        return done.stdout.strip() if done and (any_exit_code or not done.returncode) else None
+
+    def _run(self, *argv: str) -> "subprocess.CompletedProcess[str] | None":
+        # Not --env-file: under this name compose tells MegaService's container of the file too.
+        own = {"COMPOSE_ENV_FILES": str(self.env_file.absolute())} if self.env_file.exists() else {}
         try:
-            done = subprocess.run(
-                argv, cwd=self.root, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+            return subprocess.run(
+                argv,
+                cwd=self.root,
+                env={**os.environ, **own},
+                stdin=subprocess.DEVNULL,  # `compose run` would read what a script that calls us has on it
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_SECONDS,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
-        return done.stdout.strip() if any_exit_code or not done.returncode else None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from preflight import machine
 from preflight.stack import MEMORY_LIMIT, endpoint_host
@@ -46,6 +47,18 @@ def loopback_faults(env: Mapping[str, str]) -> list[str]:
             for host in hosts[:1]
         ]
     return told
+
+
+def file_faults(env: Mapping[str, str], root: Path) -> list[str]:
+    """In MegaService's words, as its container cannot even be made without that file."""
+    name = "TTS_VOICES_FILE"
+    try:
+        (root / env[name]).open("rb").close()
+    except KeyError:
+        return []
+    except OSError as exc:
+        return [f"{name}: {env[name]} cannot be read ({exc.strerror})"]
+    return []
 
 
 def port_faults(env: Mapping[str, str], *, are_ours: bool) -> list[str]:

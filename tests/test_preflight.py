@@ -33,6 +33,10 @@ class FakeEngine(Engine):
     is_running: bool = False
     has_volumes: bool = False
     container: Callable[[], list[str] | None] = lambda: None
+    refused: str | None = None
+
+    def config_fault(self) -> str | None:
+        return self.refused
 
     def stack_is_running(self) -> bool:
         return self.is_running
@@ -78,10 +82,13 @@ class Told:
         self._capsys = capsys
 
     def __call__(self, content: str | bytes, *overlays: str, **engine: object) -> list[str]:
+        (self._folder / "tts").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "tts/voices.toml", self._folder / "tts")
         file = self._folder / ".env"
         ports = "MEGASERVICE_PORT={}\nMEGATALK_PORT={}\n".format(*_free_ports())  # those of `content` win
         file.write_bytes(ports.encode() + (content.encode() if isinstance(content, str) else content))
-        fake = FakeEngine(self._folder, file, overlays, container=lambda: self._megaservice(file), **engine)  # type: ignore[arg-type]
+        engine = {"container": lambda: self._megaservice(file), **engine}
+        fake = FakeEngine(self._folder, file, overlays, **engine)  # type: ignore[arg-type]
         told, exit_code = preflight.report(preflight.on_machine(fake, {}, self._machine_root))
         assert exit_code == int(any(not line.startswith("warning: ") for line in told if line not in WELL))
         return [line.replace(str(self._folder), "DIR") for line in told]
@@ -278,6 +285,18 @@ def test_settings_of_a_replaced_server_do_not_matter(told: Told) -> None:
     assert len(told(content)) == 3
     assert told(content, "vllm-cpu") == WELL
     assert told(content + "TTS_ENDPOINTS=openai+http://127.0.0.1:9088/v1\n", "embedded") == WELL
+
+
+def test_voices_file_is_missed_where_no_container_can_be_made(told: Told) -> None:
+    lines = told("TTS_VOICES_FILE=none.toml\n", container=lambda: None)
+    assert lines[0] == "TTS_VOICES_FILE: none.toml cannot be read (No such file or directory)"
+    assert lines[1].startswith("warning: MegaService's own settings and the voices were not checked; ")
+
+
+def test_what_compose_itself_refuses_is_told_where_nothing_else_is(told: Told) -> None:
+    refused = "docker compose: invalid boolean: maybe"
+    assert told("", refused=refused) == [refused]
+    assert told("LOG_LEVEL=loud\n", refused=refused)[0].startswith("LOG_LEVEL: ")
 
 
 def test_larger_limit_makes_room_for_a_larger_model(told: Told) -> None:

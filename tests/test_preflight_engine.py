@@ -8,7 +8,7 @@ import pytest
 from preflight.engine import Engine
 
 _DOCKER = """#!/bin/sh
-echo "$*" >>"$(dirname "$0")/asked"
+echo "${{COMPOSE_ENV_FILES:+COMPOSE_ENV_FILES=$COMPOSE_ENV_FILES }}$*" >>"$(dirname "$0")/asked"
 case "$*" in
 {cases}
     *) exit 1 ;;
@@ -46,7 +46,7 @@ def test_compose_gets_the_overlays_and_the_env_file(tmp_path: Path, monkeypatch:
     assert Engine(tmp_path, file, ()).stack_is_running()
     assert asked(tmp_path) == [
         "compose --file DIR/docker-compose.yaml --file DIR/docker-compose.embedded.yaml ps --quiet",
-        "compose --file DIR/docker-compose.yaml --env-file DIR/settings ps --quiet",
+        "COMPOSE_ENV_FILES=DIR/settings compose --file DIR/docker-compose.yaml ps --quiet",
     ]
 
 
@@ -57,6 +57,16 @@ def test_models_are_sought_in_the_projects_volumes(
     docker(tmp_path, monkeypatch, config='{"name": "mine"}', volume_project=volumes)
     assert Engine(tmp_path, tmp_path / ".env", ()).has_models() is has
     assert asked(tmp_path)[-1] == "volume ls --quiet --filter label=com.docker.compose.project=mine"
+
+
+def test_what_compose_refuses_is_told_in_its_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(tmp_path, tmp_path / ".env", ())
+    docker(tmp_path, monkeypatch, config="")
+    assert engine.config_fault() is None
+    docker(tmp_path, monkeypatch)
+    assert engine.config_fault() is None  # without a word
+    docker(tmp_path, monkeypatch, config="'; echo a warning >&2; echo invalid project >&2; exit 15; '")
+    assert engine.config_fault() == "docker compose: invalid project"
 
 
 def test_folder_of_an_engine_elsewhere_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
