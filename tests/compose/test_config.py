@@ -76,6 +76,16 @@ def test_every_overlay_is_known_here() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_value_of_the_example_may_be_written_out(name: str, tmp_path: Path) -> None:
+    shipped = (ROOT / ".env.example").read_text(encoding="utf-8")
+    written = tmp_path / "written.env"
+    written.write_text(re.sub("^#([A-Z])", r"\1", shipped, flags=re.MULTILINE), encoding="utf-8")
+    told = json.loads(compose(name, "config", "--format", "json", env_file=written))
+    (file,) = (mount for mount in told["services"]["megaservice"]["volumes"] if mount["target"].endswith(".toml"))
+    assert (file["type"], file["source"]) == ("bind", str(ROOT / "tts/voices.toml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_overlay_brings_its_service_and_takes_out_what_it_replaces(name: str) -> None:
     brought, replaced = BRINGS_AND_REPLACES[name]
     assert set(services(name)) == (BASE_SERVICES | brought) - replaced
