@@ -14,6 +14,7 @@ from megaservice.app import create_app
 from megaservice.checks import check
 from megaservice.errors import SettingsError
 from megaservice.settings import load
+from megaservice.store import database_url
 
 _SHUTDOWN_SECONDS = 3  # running streams get this long to end
 
@@ -30,6 +31,7 @@ def _check(env_file: Path) -> int:
     try:
         settings, warnings = load(env_file)
         check(settings)
+        database_url(settings.DATABASE_URL.get_secret_value(), audio_dir=settings.AUDIO_DIR)
     except SettingsError as exc:
         print(*exc.faults, sep="\n")  # noqa: T201
         return 2

@@ -41,7 +41,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], root: Path = _ROOT) ->
 def in_container(env: Mapping[str, str]) -> list[str]:
     """What the environment alone tells."""
     server = stack.llm_server(env)
-    told = values.faults(env) + values.loopback_faults(env) + stack.model_faults(server, env)
+    told = values.faults(env) + values.container_faults(env) + stack.model_faults(server, env)
     if server is stack.VLLM_OPENVINO:
         told += vllm_openvino.faults(env) + [_WARNING + line for line in vllm_openvino.warnings(env)]
     return told

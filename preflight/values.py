@@ -7,6 +7,7 @@ from pathlib import Path
 from preflight import machine
 from preflight.stack import MEMORY_LIMIT, endpoint_host
 
+_SQLITE_IN_VOLUME = "sqlite:////database/"
 PORTS = {"MEGASERVICE_PORT": "9500", "MEGATALK_PORT": "8501"}
 
 # What each wants: as a pattern, in words, and what to write.
@@ -31,13 +32,23 @@ def faults(env: Mapping[str, str]) -> list[str]:
     ]
 
 
-def loopback_faults(env: Mapping[str, str]) -> list[str]:
+def container_faults(env: Mapping[str, str]) -> list[str]:
+    """What is right on this machine and wrong in a container."""
+    return _loopback_faults(env) + _sqlite_faults(env.get("DATABASE_URL", ""))
+
+
+def _loopback_faults(env: Mapping[str, str]) -> list[str]:
     """Addresses that mean this machine here and the container itself in there."""
     entries = {
         "LLM_ENDPOINT": [env.get("LLM_ENDPOINT", "")],
         "TTS_ENDPOINTS": [entry.strip().partition("+")[2] for entry in env.get("TTS_ENDPOINTS", "").split(",")],
+        "DATABASE_URL": [env.get("DATABASE_URL", "")],
     }
-    service = {"LLM_ENDPOINT": "http://vllm-openvino:8008/v1", "TTS_ENDPOINTS": "openai+http://tts:9088/v1"}
+    service = {
+        "LLM_ENDPOINT": "http://vllm-openvino:8008/v1",
+        "TTS_ENDPOINTS": "openai+http://tts:9088/v1",
+        "DATABASE_URL": "postgresql://user:password@database/megatalk",
+    }
     told = []
     for name, urls in entries.items():
         hosts = [host for url in urls if _is_loopback(host := endpoint_host(url))]
@@ -47,6 +58,15 @@ def loopback_faults(env: Mapping[str, str]) -> list[str]:
             for host in hosts[:1]
         ]
     return told
+
+
+def _sqlite_faults(url: str) -> list[str]:
+    if not url.startswith("sqlite:") or url.startswith(_SQLITE_IN_VOLUME):
+        return []
+    return [
+        f"DATABASE_URL: got {url!r}, which is on the container's read-only disk; "
+        f"write DATABASE_URL={_SQLITE_IN_VOLUME}megatalk.db, which is in the volume `database`"
+    ]
 
 
 def file_faults(env: Mapping[str, str], root: Path) -> list[str]:

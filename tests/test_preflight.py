@@ -156,6 +156,20 @@ BAD = [
         "TTS_ENDPOINTS=openai+tts:9088\n",
         "TTS_ENDPOINTS: got 'openai+tts:9088', wants a URL such as http://host:port/path",
     ),
+    (
+        "DATABASE_URL=postgresql://megatalk:secret@localhost/megatalk\n",
+        "DATABASE_URL: got localhost, which in a container is that container itself; name a service "
+        "(postgresql://user:password@database/megatalk), or this machine by an address that containers reach",
+    ),
+    (
+        "DATABASE_URL=sqlite:///megatalk.db\n",
+        "DATABASE_URL: got 'sqlite:///megatalk.db', which is on the container's read-only disk; "
+        "write DATABASE_URL=sqlite:////database/megatalk.db, which is in the volume `database`",
+    ),
+    (
+        "DATABASE_URL=mysql://db/megatalk\n",
+        "DATABASE_URL: got a value, wants sqlite:///file.db or postgresql://user:password@host:port/database",
+    ),
     ("MEGATALK_PORT=page\n", "MEGATALK_PORT: got 'page', wants a port from 1 to 65535; write MEGATALK_PORT=8501"),
     (
         "MEGASERVICE_PORT=95000\n",

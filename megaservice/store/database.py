@@ -32,7 +32,7 @@ def open_database(given: str, *, audio_dir: Path) -> Engine:
 
     Raises SettingsError where it cannot be used; its line shows no password.
     """
-    url = _url(given, audio_dir)
+    url = database_url(given, audio_dir=audio_dir)
     engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
     try:
         _migrate(engine)
@@ -43,18 +43,8 @@ def open_database(given: str, *, audio_dir: Path) -> Engine:
     return engine
 
 
-def writing(engine: Engine) -> Engine:
-    """The same engine for transactions that write: SQLite's take the write lock at once, so that none fails midway."""
-    return engine.execution_options(begin="BEGIN IMMEDIATE")
-
-
-def reason(exc: SQLAlchemyError) -> str:
-    """The driver's own words on one line, without SQLAlchemy's statement and values: those are a learner's."""
-    told = str(getattr(exc, "orig", None) or exc)
-    return " ".join(told.split())
-
-
-def _url(given: str, audio_dir: Path) -> URL:
+def database_url(given: str, *, audio_dir: Path) -> URL:
+    """Nothing is opened. Raises SettingsError where `given` is of no database that can be used."""
     if not given:
         return URL.create("sqlite", database=str(audio_dir.absolute().parent / "database" / "megatalk.db"))
     try:
@@ -69,6 +59,17 @@ def _url(given: str, audio_dir: Path) -> URL:
     raise SettingsError(
         ("DATABASE_URL: got a value, wants sqlite:///file.db or postgresql://user:password@host:port/database",)
     )
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine for transactions that write: SQLite's take the write lock at once, so that none fails midway."""
+    return engine.execution_options(begin="BEGIN IMMEDIATE")
+
+
+def reason(exc: SQLAlchemyError) -> str:
+    """The driver's own words on one line, without SQLAlchemy's statement and values: those are a learner's."""
+    told = str(getattr(exc, "orig", None) or exc)
+    return " ".join(told.split())
 
 
 def _shown(url: URL) -> str:
