@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 ALL_WELL = "Preflight: all is in order."
 _NOT_CHECKED = (
     f"{_WARNING}MegaService's own settings and the voices were not checked; for that set up .venv "
-    "(`scripts/start --prepare`) or build the image (`docker compose build preflight`)"
+    "(`scripts/start --prepare`) or build the image (`docker compose build megaservice`)"
 )
 _BROKEN = "MegaService's own settings could not be checked; build its image anew (`docker compose build megaservice`)"
 

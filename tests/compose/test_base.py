@@ -31,7 +31,7 @@ def running() -> Iterator[Stack]:
         for service, (dockerfile, maker, arguments) in MAKERS.items():
             docker("build", *torch, "-f", str(ROOT / dockerfile), "-t", f"megatalk-{service}:0.1.0", str(ROOT))
             fill(made, service, ROOT / maker, arguments)
-        made.compose("build", "preflight", "tts", "megaservice", "megatalk")
+        made.compose("build", "tts", "megaservice", "megatalk")
         made.compose("up", "-d", "--wait", "--wait-timeout", "1800")
         yield made
 

@@ -149,7 +149,10 @@ def test_image_is_ours_or_pinned(name: str, service: str) -> None:
     told = services(name)[service]
     tag = told["image"].rpartition(":")[2]
     assert re.search(r"\d", tag), told["image"]
-    if told["image"].startswith("megatalk-"):
+    if service == "preflight":
+        assert (told["image"], told["pull_policy"]) == (services(name)["megaservice"]["image"], "never")
+        assert "build" not in told
+    elif told["image"].startswith("megatalk-"):
         assert tag == ("0.1.0-gpu" if (name, service) == ("gpu", "vllm-openvino") else "0.1.0")
         assert (ROOT / told["build"]["dockerfile"]).is_file()
 
