@@ -28,11 +28,9 @@ class Engine:
 
     def has_models(self) -> bool:
         """Whether a volume of this stack is there, so that what it would download may be there too."""
-        config = self._compose("config", "--format", "json")
-        if not config:
-            return False
-        label = f"label=com.docker.compose.project={json.loads(config)['name']}"
-        return bool(self._told("docker", "volume", "ls", "--quiet", "--filter", label))
+        project = self._project()
+        label = f"label=com.docker.compose.project={project}"
+        return bool(project and self._told("docker", "volume", "ls", "--quiet", "--filter", label))
 
     def folder(self) -> Path | None:
         """Where volumes lie, if that is on this machine."""
@@ -43,8 +41,20 @@ class Engine:
         """The lines of the stack's own preflight, at least one; None where its image is not built or too old."""
         if not self._told("docker", "image", "inspect", "--format", "{{.Id}}", _MEGASERVICE_IMAGE):
             return None
-        told = self._compose("run", "--rm", "--no-deps", "-T", "preflight", any_exit_code=True)
+        project = self._project()
+        if not project:
+            return None
+        # `run` makes every volume of its project, and this must not look as if the models were there.
+        own = ("--project-name", f"{project}-preflight")
+        try:
+            told = self._compose(*own, "run", "--rm", "--no-deps", "-T", "preflight", any_exit_code=True)
+        finally:
+            self._compose(*own, "down", "--volumes")
         return told.splitlines() if told else None
+
+    def _project(self) -> str | None:
+        config = self._compose("config", "--format", "json")
+        return str(json.loads(config)["name"]) if config else None
 
     @property
     def _compose_command(self) -> list[str]:

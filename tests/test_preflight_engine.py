@@ -78,9 +78,17 @@ def test_folder_of_an_engine_elsewhere_is_none(tmp_path: Path, monkeypatch: pyte
 
 def test_container_is_asked_where_its_image_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(tmp_path, tmp_path / ".env", ())
-    docker(tmp_path, monkeypatch, run="LLM_TOP_P: got 7")
+    config = '{"name": "mine"}'
+    docker(tmp_path, monkeypatch, config=config, run="LLM_TOP_P: got 7")
     assert engine.check_in_container() is None
-    docker(tmp_path, monkeypatch, image_inspect="sha256:1", run="LLM_TOP_P: got 7\nTTS_VOICE_ZH: got 8")
+    docker(tmp_path, monkeypatch, config=config, image_inspect="1", run="LLM_TOP_P: got 7\nTTS_VOICE_ZH: got 8")
     assert engine.check_in_container() == ["LLM_TOP_P: got 7", "TTS_VOICE_ZH: got 8"]
-    docker(tmp_path, monkeypatch, image_inspect="sha256:1")  # an old image, which says nothing on stdout
+    docker(tmp_path, monkeypatch, config=config, image_inspect="1")  # an old image, which says nothing on stdout
     assert engine.check_in_container() is None
+
+
+def test_what_the_container_was_asked_in_leaves_no_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker(tmp_path, monkeypatch, config='{"name": "mine"}', image_inspect="1", run="LLM_TOP_P: got 7")
+    Engine(tmp_path, tmp_path / ".env", ()).check_in_container()
+    own = "compose --file DIR/docker-compose.yaml --project-name mine-preflight"
+    assert asked(tmp_path)[-2:] == [f"{own} run --rm --no-deps -T preflight", f"{own} down --volumes"]
