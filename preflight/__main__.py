@@ -42,6 +42,8 @@ def in_container(env: Mapping[str, str]) -> list[str]:
     """What the environment alone tells."""
     server = stack.llm_server(env)
     told = values.faults(env) + values.container_faults(env) + stack.model_faults(server, env)
+    if server is stack.LLM_SERVERS["embedded"]:
+        told += values.embedded_llm_faults(env)
     if server is stack.VLLM_OPENVINO:
         told += vllm_openvino.faults(env) + [_WARNING + line for line in vllm_openvino.warnings(env)]
     return told
@@ -69,10 +71,10 @@ def on_machine(engine: Engine, environ: Mapping[str, str], machine_root: Path = 
 
 
 def _graphics_faults(server: stack.LLMServer, env: Mapping[str, str], machine_root: Path) -> list[str]:
-    name = server.device_name
-    if name is None or not env.get(name, "").startswith("GPU"):
+    device = env.get(stack.GPU_NAME, "")
+    if server is not stack.VLLM_OPENVINO or not device.startswith("GPU"):
         return []
-    return machine.graphics_faults(name, env[name], env.get("RENDER_GROUP_ID", ""), machine_root)
+    return machine.graphics_faults(stack.GPU_NAME, device, env.get("RENDER_GROUP_ID", ""), machine_root)
 
 
 def _room_faults(server: stack.LLMServer, env: Mapping[str, str], engine: Engine, machine_root: Path) -> list[str]:

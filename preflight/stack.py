@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from preflight import models, vllm_openvino
 
 MEMORY_LIMIT = r"(?i)(\d+(?:\.\d+)?)([kmgt])i?b?"  # as compose reads sizes
+GPU_NAME = "VLLM_OPENVINO_DEVICE"  # may ask for an Intel GPU
 _LIMIT = "LLM_MEMORY_LIMIT"
 _GIBIBYTE = 1 << 30
 _GIGABYTE = 1_000_000_000
@@ -34,7 +35,6 @@ class LLMServer:
     disk_bytes_per_parameter: float
     limit: str  # what LLM_MEMORY_LIMIT is where nothing sets it
     disk_bytes: int = 0
-    device_name: str | None = None  # the variable that may ask for an Intel GPU
 
     def needed_memory_bytes(self, model_id: str) -> int:
         return self.memory_bytes + int((models.parameters(model_id) or 0) * self.memory_bytes_per_parameter)
@@ -50,12 +50,10 @@ class LLMServer:
 
 
 _QWEN = "Qwen/Qwen2.5-0.5B-Instruct"
-VLLM_OPENVINO = LLMServer("vllm-openvino", _QWEN, 1_400_000_000, 1, 3, "6g", device_name="VLLM_OPENVINO_DEVICE")
+VLLM_OPENVINO = LLMServer("vllm-openvino", _QWEN, 1_400_000_000, 1, 3, "6g")
 # By the overlay that brings them.
 LLM_SERVERS = {
-    "embedded": LLMServer(
-        "llm", "", EMBEDDED_LLM_MEMORY_BYTES, 0, 0, "5g", EMBEDDED_LLM_DISK_BYTES, device_name="EMBEDDED_DEVICE"
-    ),
+    "embedded": LLMServer("llm", "", EMBEDDED_LLM_MEMORY_BYTES, 0, 0, "5g", EMBEDDED_LLM_DISK_BYTES),
     "nvidia": LLMServer("vllm", _QWEN, 2_000_000_000, 0, 2, "12g"),
     "ollama": LLMServer("ollama", "qwen2.5:1.5b", 700_000_000, 0.6, 0.6, "6g"),
     "tgi": LLMServer("tgi", _QWEN, 2_000_000_000, 2, 2, "8g"),
@@ -79,10 +77,8 @@ def overlaid(env: Mapping[str, str], overlays: Collection[str]) -> dict[str, str
             fixed["LLM_ENDPOINT"] = f"http://{LLM_SERVERS[name].service}"
     if "embedded" in overlays:
         fixed |= {"LLM_MODEL_ID": "auto", "TTS_ENDPOINTS": "openai+http://tts:9088/v1"}
-    if "gpu" in overlays:
-        for server in (VLLM_OPENVINO, LLM_SERVERS["embedded"]):
-            if server.device_name and env.get(server.device_name, "CPU") == "CPU":
-                fixed[server.device_name] = "GPU"
+    if "gpu" in overlays and env.get(GPU_NAME, "CPU") == "CPU":
+        fixed[GPU_NAME] = "GPU"
     return {**env, **fixed}
 
 

@@ -20,15 +20,53 @@ _WANTED = {
     "GPT_SOVITS_HUB_URL": (r"none|https?://\S+", "a URL or none", "GPT_SOVITS_HUB_URL=https://huggingface.co"),
     "TORCH_INDEX_URL": (r"https?://\S+", "a URL", "TORCH_INDEX_URL= for PyTorch's own index"),
     "VLLM_GPU_MEMORY_UTILIZATION": (r"0?\.\d+|1(\.0+)?", "a share above 0, up to 1", "VLLM_GPU_MEMORY_UTILIZATION=0.6"),
-    "EMBEDDED_DEVICE": (r"[A-Z]+(\.\d+)?", "a device's name in upper case (CPU, GPU, GPU.1)", "EMBEDDED_DEVICE=CPU"),
+}
+_WANTED_BY_EMBEDDED_LLM = {
+    "EMBEDDED_DEVICE": ("CPU", "CPU in upper case, as this container is given no other device", "EMBEDDED_DEVICE=CPU"),
+    "EMBEDDED_HUB_URL": (r"(?i)none|off|https?://\S+", "a URL or none", "EMBEDDED_HUB_URL=https://huggingface.co"),
+    "EMBEDDED_REGISTRY_MODEL": (
+        r"qwen2\.5-coder-(1\.5|0\.5)b-instruct-q4_k_m\.gguf",
+        "a model of the package registry",
+        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf, or -0.5b-",
+    ),
+    "EMBEDDED_MODEL_PATH": (r"/models/.+", "a path in the volume llm-models, as the container sees it", "/models/..."),
+}
+
+# The least, the most, and what to write.
+NUMBERS = {
+    "EMBEDDED_TTS_THREADS": (0, 64, 0),
+    "EMBEDDED_TTS_QUEUE_LIMIT": (0, 1000, 8),
+}
+NUMBERS_OF_EMBEDDED_LLM = {
+    "EMBEDDED_LLM_THREADS": (0, 256, 0),
+    "EMBEDDED_LLM_MAX_MODEL_LEN": (1024, 131072, 2048),  # prompt and reply of some level take nearly the least
+    "EMBEDDED_LLM_CACHE_TOKENS": (1024, 10_000_000, 8192),
+    "EMBEDDED_LLM_RUNNING_LIMIT": (1, 64, 4),
+    "EMBEDDED_LLM_QUEUE_LIMIT": (0, 1000, 8),
 }
 
 
 def faults(env: Mapping[str, str]) -> list[str]:
+    return _pattern_faults(env, _WANTED) + _number_faults(env, NUMBERS)
+
+
+def embedded_llm_faults(env: Mapping[str, str]) -> list[str]:
+    return _pattern_faults(env, _WANTED_BY_EMBEDDED_LLM) + _number_faults(env, NUMBERS_OF_EMBEDDED_LLM)
+
+
+def _pattern_faults(env: Mapping[str, str], wanted: Mapping[str, tuple[str, str, str]]) -> list[str]:
     return [
         f"{name}: got {env[name]!r}, wants {wants}; write {mend}"
-        for name, (pattern, wants, mend) in _WANTED.items()
+        for name, (pattern, wants, mend) in wanted.items()
         if name in env and not re.fullmatch(pattern, env[name])
+    ]
+
+
+def _number_faults(env: Mapping[str, str], numbers: Mapping[str, tuple[int, int, int]]) -> list[str]:
+    return [
+        f"{name}: got {env[name]!r}, wants a whole number from {least} to {most}; write {name}={mend}"
+        for name, (least, most, mend) in numbers.items()
+        if name in env and not (env[name].isdecimal() and least <= int(env[name]) <= most)
     ]
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from llm.settings import Settings as LLMSettings
 from megaservice.__main__ import main as megaservice
 from megaservice.audio.wav import write
 from megaservice.checks import least_model_len
 from preflight import __main__ as preflight
-from preflight import stack
+from preflight import stack, values
 from preflight.engine import Engine
 from tests.test_preflight_vllm_openvino import BAD as BAD_VLLM
+from tts.settings import Settings as TTSSettings
 
 ROOT = Path(__file__).parent.parent
 WELL = [preflight.ALL_WELL]
@@ -186,8 +188,10 @@ BAD = [
     ("GPT_SOVITS_THREADS=all\n", "GPT_SOVITS_THREADS: got 'all', wants a whole number of threads; "
      "write GPT_SOVITS_THREADS=0 for one a core"),
     ("GPT_SOVITS_VERSION=v4\n", "GPT_SOVITS_VERSION: got 'v4', wants v2 or v2Pro; write GPT_SOVITS_VERSION=v2"),
-    ("EMBEDDED_DEVICE=gpu\n", "EMBEDDED_DEVICE: got 'gpu', wants a device's name in upper case (CPU, GPU, GPU.1); "
-     "write EMBEDDED_DEVICE=CPU"),
+    (
+        "EMBEDDED_TTS_THREADS=all\n",
+        "EMBEDDED_TTS_THREADS: got 'all', wants a whole number from 0 to 64; write EMBEDDED_TTS_THREADS=0",
+    ),
     ("TORCH_INDEX_URL=cpu\n", "TORCH_INDEX_URL: got 'cpu', wants a URL; "
      "write TORCH_INDEX_URL= for PyTorch's own index"),
     ("TTS_VOICE_ZH=tom\n", "TTS_VOICE_ZH: got 'tom', wants a voice of TTS_VOICES_FILE: "
@@ -257,27 +261,69 @@ def test_taken_port_is_told_unless_the_stack_has_it(told: Told) -> None:
         assert told(content, is_running=True) == WELL
 
 
-@pytest.mark.parametrize(
-    ("content", "overlay", "name"),
-    [
-        ("VLLM_OPENVINO_DEVICE=GPU\n", None, "VLLM_OPENVINO_DEVICE"),
-        ("", "gpu", "VLLM_OPENVINO_DEVICE"),
-        ("EMBEDDED_DEVICE=GPU\n", "embedded", "EMBEDDED_DEVICE"),
-    ],
-)
+@pytest.mark.parametrize(("content", "overlays"), [("VLLM_OPENVINO_DEVICE=GPU\n", ()), ("", ("gpu",))])
 def test_gpu_wants_its_device_and_group(
-    told: Told, machine_root: Path, content: str, overlay: str | None, name: str
+    told: Told, machine_root: Path, content: str, overlays: tuple[str, ...]
 ) -> None:
-    overlays = (overlay,) if overlay else ()
     group = (machine_root / "dev/dri/renderD128").stat().st_gid
     wanted = f"wants the group of /dev/dri/renderD128; write RENDER_GROUP_ID={group}"
     assert told(content, *overlays) == [f"RENDER_GROUP_ID: got nothing, {wanted}"]
     assert told(content + "RENDER_GROUP_ID=4242\n", *overlays) == [f"RENDER_GROUP_ID: got '4242', {wanted}"]
     shutil.rmtree(machine_root / "dev")
     assert told(content, *overlays) == [
-        f"{name}: got 'GPU', wants a machine with /dev/dri/renderD*, and this has none; "
-        f"install the GPU's driver, or write {name}=CPU"
+        "VLLM_OPENVINO_DEVICE: got 'GPU', wants a machine with /dev/dri/renderD*, and this has none; "
+        "install the GPU's driver, or write VLLM_OPENVINO_DEVICE=CPU"
     ]
+
+
+BAD_EMBEDDED = [
+    (
+        "EMBEDDED_DEVICE=GPU\n",
+        "EMBEDDED_DEVICE: got 'GPU', wants CPU in upper case, as this container is given no other device; "
+        "write EMBEDDED_DEVICE=CPU",
+    ),
+    (
+        "EMBEDDED_HUB_URL=mirror\n",
+        "EMBEDDED_HUB_URL: got 'mirror', wants a URL or none; write EMBEDDED_HUB_URL=https://huggingface.co",
+    ),
+    (
+        "EMBEDDED_REGISTRY_MODEL=qwen\n",
+        "EMBEDDED_REGISTRY_MODEL: got 'qwen', wants a model of the package registry; "
+        "write qwen2.5-coder-1.5b-instruct-q4_k_m.gguf, or -0.5b-",
+    ),
+    (
+        "EMBEDDED_MODEL_PATH=/home/me/model.gguf\n",
+        "EMBEDDED_MODEL_PATH: got '/home/me/model.gguf', wants a path in the volume llm-models, "
+        "as the container sees it; write /models/...",
+    ),
+    (
+        "EMBEDDED_LLM_MAX_MODEL_LEN=512\n",
+        "EMBEDDED_LLM_MAX_MODEL_LEN: got '512', wants a whole number from 1024 to 131072; "
+        "write EMBEDDED_LLM_MAX_MODEL_LEN=2048",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "line"), BAD_EMBEDDED)
+def test_settings_of_the_embedded_llm_matter_where_it_runs(told: Told, content: str, line: str) -> None:
+    assert told(content, "embedded") == [line]
+    assert told(content) == WELL
+
+
+def test_numbers_are_bounded_as_the_embedded_servers_bound_them() -> None:
+    numbers = values.NUMBERS | values.NUMBERS_OF_EMBEDDED_LLM
+    for name, (least, most, usual) in numbers.items():
+        field = name.removeprefix("EMBEDDED_").lower()
+        fields = LLMSettings.model_fields if field in LLMSettings.model_fields else TTSSettings.model_fields
+        found = fields[field.removeprefix("tts_")]
+        bounds = [
+            next((getattr(one, key) for one in found.metadata if hasattr(one, key)), None) for key in ("ge", "le")
+        ]
+        assert found.default == usual
+        assert bounds[0] is not None
+        assert least >= bounds[0]
+        assert bounds[1] is None or most <= bounds[1]
+    assert values.NUMBERS_OF_EMBEDDED_LLM["EMBEDDED_LLM_MAX_MODEL_LEN"][0] >= least_model_len(4096)
 
 
 def test_too_little_memory_and_disk_are_told_until_the_stack_runs(

@@ -81,7 +81,7 @@ def test_group_of_the_gpu_is_told(tmp_path: Path, given: str, got: str) -> None:
 
 
 def test_machine_without_gpu_is_told(tmp_path: Path) -> None:
-    assert machine.graphics_faults("EMBEDDED_DEVICE", "GPU.1", "", tmp_path) == [
-        "EMBEDDED_DEVICE: got 'GPU.1', wants a machine with /dev/dri/renderD*, and this has none; "
-        "install the GPU's driver, or write EMBEDDED_DEVICE=CPU"
+    assert machine.graphics_faults("VLLM_OPENVINO_DEVICE", "GPU.1", "", tmp_path) == [
+        "VLLM_OPENVINO_DEVICE: got 'GPU.1', wants a machine with /dev/dri/renderD*, and this has none; "
+        "install the GPU's driver, or write VLLM_OPENVINO_DEVICE=CPU"
     ]
