@@ -28,7 +28,7 @@ SHOWN_SECONDS = 20.0
 # An error may come from a page half renewed: the run after it decides.
 SECOND_RUN_SECONDS = 2.0
 # What Streamlit reads once, at its start: its settings, and what asgi.py imports.
-READ_AT_START = {"__init__.py", "asgi.py", "client.py", "proxy.py", ".streamlit/config.toml"}
+READ_AT_START = {"__init__.py", "answers.py", "asgi.py", "client.py", "proxy.py", ".streamlit/config.toml"}
 
 
 class UpdateError(Exception):

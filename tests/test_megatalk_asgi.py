@@ -10,7 +10,23 @@ import pytest
 from starlette.applications import Starlette
 
 from megatalk.proxy import Proxy
-from tests.doubles.megaservice import HANGS, DoubleMegaService, create_double, serving
+from tests.doubles.megaservice import HANGS, DoubleMegaService, DoubleTurn, create_double, serving
+
+NO_IDS = (
+    "/audio/..%2f..%2fhealth",
+    "/audio/clip-1",
+    "/audio/clip-1.wav.wav",
+    "/audio/@example.org.wav",
+    "/audio/http:%2f%2fexample.org%2fa.wav",
+    "/audio/%2e%2e.wav",
+    "/api/turns/..%2fhealth/events",
+    "/api/turns/a%3fb/events",
+    f"/api/turns/{'a' * 65}/events",
+    "/api/conversations/..%2fhealth",
+    "/api/conversations/a%3fb/export",
+    "/api/words/..%2fhealth",
+    "/api/words/word",
+)
 
 
 def routes_over(megaservice: str) -> Starlette:
@@ -121,29 +137,28 @@ def test_clip_comes_whole_and_in_ranges(page: httpx.Client, megaservice: str, do
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("method", "path"),
     [
-        "/audio/..%2f..%2fhealth",
-        "/audio/clip-1",
-        "/audio/clip-1.wav.wav",
-        "/audio/@example.org.wav",
-        "/audio/http:%2f%2fexample.org%2fa.wav",
-        "/audio/%2e%2e.wav",
-        "/api/turns/..%2fhealth/events",
-        "/api/turns/a%3fb/events",
-        f"/api/turns/{'a' * 65}/events",
+        *(("GET", path) for path in NO_IDS),
+        ("POST", "/api/turns/..%2fhealth/sentences/0/speech"),
+        ("POST", "/api/turns/a/sentences/0%2f../speech"),
+        ("POST", "/api/turns/a/sentences/x/speech"),
+        ("POST", "/api/turns/a/sentences/0/events"),
+        ("DELETE", "/api/turns/..%2fhealth"),
+        ("PUT", "/api/words/..%2fhealth"),
+        ("DELETE", "/api/words/a"),
     ],
 )
-def test_nothing_but_ids_is_asked_of_megaservice(path: str) -> None:
+def test_nothing_but_ids_is_asked_of_megaservice(method: str, path: str) -> None:
     asked: list[str] = []
 
     async def upstream(scope: dict[str, object], receive: object, send: object) -> None:
         asked.append(str(scope["type"]))
 
     with serving(upstream) as megaservice, serving(routes_over(megaservice)) as url:
-        response = httpx.get(url + path)
+        response = httpx.request(method, url + path, json={})
 
-    assert response.status_code == 404
+    assert response.status_code in (404, 422)
     assert "http" not in asked
 
 
@@ -175,3 +190,94 @@ def test_dead_megaservice_is_a_bad_gateway(dead: httpx.Client, method: str, path
 
     assert (response.status_code, response.json()["code"]) == (502, "megaservice_unreachable")
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def ended(megaservice: str, double: DoubleMegaService, message: str = "你好") -> DoubleTurn:
+    turn = double.turns[start(megaservice, message)]
+    until(lambda: turn.is_over)
+    return turn
+
+
+def test_sentence_is_said_again_and_translated(page: httpx.Client, megaservice: str, double: DoubleMegaService) -> None:
+    turn_id = ended(megaservice, double).turn_id
+    sentence = f"/api/turns/{turn_id}/sentences/1"
+    slow = page.post(f"{sentence}/speech", json={"speed": 0.75})
+    translated = page.post(f"{sentence}/translation", json={})
+
+    assert slow.json()["clip"]["url"] == f"/audio/{turn_id}-1-75.wav"
+    assert page.get(slow.json()["clip"]["url"]).status_code == 200
+    assert double.spoken_again[-1] == (turn_id, 1, 0.75)
+    assert translated.json() == {"translation": "In English: 很高兴认识你。", "model": double.model}
+
+
+def test_voice_that_rests_is_told_with_its_attempts(
+    page: httpx.Client, megaservice: str, double: DoubleMegaService
+) -> None:
+    turn_id = ended(megaservice, double).turn_id
+    double.has_voice = False
+    response = page.post(f"/api/turns/{turn_id}/sentences/0/speech", json={})
+    double.has_voice = True
+
+    assert (response.status_code, response.json()["code"]) == (503, "all_engines_failed")
+    assert response.json()["attempts"][0]["outcome"] == "tts_unavailable"
+
+
+def test_word_is_looked_up_saved_listed_exported_and_forgotten(page: httpx.Client) -> None:
+    looked_up = page.get("/api/words/公园", params={"standard": "2.0", "speak": "false"})
+    saved = page.put("/api/words/公园", json={"standard": "2.0"})
+    listed = page.get("/api/words", params={"search": "park", "limit": 10})
+    exported = page.get("/api/words/export", params={"format": "tsv"})
+    gone = page.delete("/api/words/公园")
+
+    assert (looked_up.json()["standard"], looked_up.json()["clip"], looked_up.json()["saved"]) == ("2.0", None, False)
+    assert looked_up.headers["cache-control"] == "no-store"
+    assert listed.json() == {"words": [saved.json()], "next": None}
+    assert exported.headers["content-disposition"] == 'attachment; filename="megatalk-words.tsv"'
+    assert exported.text == "公园"
+    assert gone.status_code == 204
+    assert page.get("/api/words").json()["words"] == []
+
+
+def test_conversation_is_read_and_exported(page: httpx.Client, megaservice: str, double: DoubleMegaService) -> None:
+    turn = ended(megaservice, double)
+    read = page.get(f"/api/conversations/{turn.conversation_id}")
+    exported = page.get(f"/api/conversations/{turn.conversation_id}/export", params={"format": "json"})
+
+    assert [one["turn_id"] for one in read.json()["turns"]] == [turn.turn_id]
+    assert read.json()["turns"][0]["sentences"][3]["clip"]["url"] == f"/audio/{turn.turn_id}-3.wav"
+    assert 'filename="conversation.json"' in exported.headers["content-disposition"]
+
+
+def test_voices_are_listed(page: httpx.Client) -> None:
+    assert [voice["id"] for voice in page.get("/api/voices").json()["voices"]] == ["zh_female", "en_female"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/turns/a/sentences/0/speech"),
+        ("POST", "/api/turns/a/sentences/0/translation"),
+        ("PUT", "/api/words/你好"),
+        ("DELETE", "/api/words/你好"),
+        ("DELETE", "/api/turns/a"),
+    ],
+)
+def test_other_sites_change_nothing(page: httpx.Client, double: DoubleMegaService, method: str, path: str) -> None:
+    said = {"sec-fetch-site": "cross-site", "content-type": "application/json"}
+    response = page.request(method, path, content="{}", headers=said)
+
+    assert (response.status_code, response.json()["code"]) == (403, "cross_site")
+    assert double.words == {}
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_a_form_can_send_changes_nothing(page: httpx.Client, media_type: str) -> None:
+    response = page.post("/api/turns/a/sentences/0/speech", content="{}", headers={"content-type": media_type})
+
+    assert (response.status_code, response.json()["code"]) == (415, "not_json")
+
+
+def test_body_is_bounded(page: httpx.Client) -> None:
+    response = page.put("/api/words/你好", json={"standard": "x" * 10_000})
+
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")

@@ -1,4 +1,4 @@
-"""A clip slowed down with its pitch kept, by Signalsmith Stretch; GPT-SoVITS' own speed_factor fails unheard in places."""
+"""A clip slowed down with its pitch kept, by Signalsmith Stretch: GPT-SoVITS' own speed_factor fails in silence."""
 
 import numpy as np
 from python_stretch.Signalsmith import Stretch

@@ -18,6 +18,8 @@ import uvicorn
 from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from tests.doubles.megaservice_kept import add_kept, problem
+
 RATE_HZ = 24000
 REPLY = ("你好！", "很高兴认识你。", "今天天气很好，", "你想去公园走走吗？")
 # What the learner writes chooses the scene; anything else gets REPLY, spoken.
@@ -41,9 +43,17 @@ class DoubleTurn:
     turn_id: str
     conversation_id: str
     message: str
+    hsk_level: int | None = None
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     is_over: bool = False
+
+    @property
+    def reply(self) -> str:
+        return "".join(str(data["text"]) for name, data in self.events if name == "text_delta")
+
+    def sentence(self, index: int) -> dict[str, object] | None:
+        return next((data for name, data in self.events if name == "sentence" and data["index"] == index), None)
 
     def append(self, name: str, data: dict[str, object]) -> None:
         self.events.append((name, data))
@@ -54,7 +64,7 @@ class DoubleTurn:
 
 @dataclass
 class DoubleMegaService:
-    """`requests` and `deleted` record what was asked; `streams` counts event streams that are open now."""
+    """`requests`, `deleted` and `spoken_again` record what was asked; `streams` counts event streams open now."""
 
     delta_seconds: float = 0.01
     clip_seconds: float = 0.3
@@ -63,10 +73,13 @@ class DoubleMegaService:
     has_voice: bool = True
     requests: list[dict[str, object]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
+    spoken_again: list[tuple[str, int, float]] = field(default_factory=list)
     last_event_ids: list[str | None] = field(default_factory=list)
     streams: int = 0
     turns: dict[str, DoubleTurn] = field(default_factory=dict)
     clips: dict[str, bytes] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
+    words: dict[str, dict[str, object]] = field(default_factory=dict)
     tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
     async def write(self, turn: DoubleTurn) -> None:
@@ -93,15 +106,17 @@ class DoubleMegaService:
             message = "No speech endpoint could speak this sentence."
             turn.append("clip_failed", {"index": index, "code": "all_engines_failed", "message": message})
             return
-        clip_id = uuid.uuid4().hex
-        self.clips[clip_id] = tone(self.clip_seconds, 330.0 * 2 ** (index % 4 / 12))
-        facts = {
+        turn.append("clip", {"index": index, "clip": self.clip(f"{turn.turn_id}-{index}", index)})
+
+    def clip(self, clip_id: str, pitch: int = 0, speed: float = 1.0) -> dict[str, object]:
+        seconds = self.clip_seconds / speed
+        self.clips[clip_id] = tone(seconds, 330.0 * 2 ** (pitch % 4 / 12))
+        return {
             "url": f"/audio/{clip_id}.wav",
-            "duration_seconds": self.clip_seconds,
+            "duration_seconds": seconds,
             "sample_rate_hz": RATE_HZ,
             "endpoint": "openai+http://tts:9088/v1",
         }
-        turn.append("clip", {"index": index, "clip": facts})
 
     def completed(self, turn: DoubleTurn, reply: str) -> dict[str, object]:
         return {
@@ -118,11 +133,10 @@ class DoubleMegaService:
         }
 
     def fail(self, turn: DoubleTurn, code: str, message: str) -> None:
-        reply = "".join(str(data["text"]) for name, data in turn.events if name == "text_delta")
         turn.append(
             "turn_failed",
             {"turn_id": turn.turn_id, "stage": "llm", "code": code, "message": message, "retryable": True}
-            | {"reply": reply, "attempts": [], "timings_ms": {}},
+            | {"reply": turn.reply, "attempts": [], "timings_ms": {}},
         )
 
     async def stream(self, turn: DoubleTurn, start: int) -> AsyncGenerator[str]:
@@ -145,11 +159,6 @@ class DoubleMegaService:
             self.streams -= 1
 
 
-def problem(status: int, code: str, detail: str) -> JSONResponse:
-    body = {"type": "about:blank", "title": code, "status": status, "detail": detail, "code": code}
-    return JSONResponse(body, status, media_type="application/problem+json")
-
-
 def ranged(body: bytes, range_header: str | None) -> Response:
     if range_header is None:
         return Response(body, media_type="audio/wav", headers={"accept-ranges": "bytes"})
@@ -168,7 +177,9 @@ def create_double(double: DoubleMegaService) -> FastAPI:
         double.requests.append(body)
         if BUSY in body["message"]:
             return problem(503, "too_busy", "Too many turns are running.")
-        turn = DoubleTurn(uuid.uuid4().hex, body["conversation_id"] or uuid.uuid4().hex, body["message"])
+        turn = DoubleTurn(
+            uuid.uuid4().hex, body["conversation_id"] or uuid.uuid4().hex, body["message"], body["hsk_level"]
+        )
         double.turns[turn.turn_id] = turn
         double.tasks[turn.turn_id] = asyncio.create_task(double.write(turn))
         return JSONResponse({"turn_id": turn.turn_id, "conversation_id": turn.conversation_id}, 202)
@@ -189,6 +200,8 @@ def create_double(double: DoubleMegaService) -> FastAPI:
             double.tasks[turn_id].cancel()
             double.fail(turn, "cancelled", "The turn was cancelled.")
         return Response(status_code=204)
+
+    add_kept(app, double)
 
     @app.get("/audio/{clip}")
     async def audio(clip: str, range: Annotated[str | None, Header()] = None) -> Response:
