@@ -11,7 +11,7 @@ import uvicorn
 
 from megaservice import logs
 from megaservice.app import create_app
-from megaservice.checks import check
+from megaservice.checks import check, make_folder
 from megaservice.errors import SettingsError
 from megaservice.settings import load
 from megaservice.store import database_url
@@ -43,6 +43,7 @@ def _check(env_file: Path) -> int:
 def _serve(env_file: Path) -> int:
     try:
         settings, warnings = load(env_file)
+        make_folder("LOG_DIR", settings.LOG_DIR)
         logs.configure(
             settings.LOG_DIR,
             level=settings.LOG_LEVEL,

@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from megaservice.audio.store import ClipStore
-from megaservice.checks import check
+from megaservice.checks import check, make_folder
 from megaservice.hsk import Grader, Lexicon
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog, fields
@@ -47,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     chat = ChatClient.from_settings(settings, payload_log)
     speech = build_chain(settings, payload_log)
+    make_folder("AUDIO_DIR", settings.AUDIO_DIR)
     clips = ClipStore(
         settings.AUDIO_DIR,
         max_age_seconds=settings.AUDIO_MAX_AGE_HOURS * 3600,

@@ -1,5 +1,8 @@
 """What the settings name must be there and fit together; at the start, and by `python -m megaservice --check`."""
 
+import tempfile
+from pathlib import Path
+
 from megaservice.errors import SettingsError
 from megaservice.models import Language, Message, Role, Voice
 from megaservice.prompts import opening, reply_limit
@@ -29,6 +32,17 @@ def check(settings: Settings) -> dict[str, Voice]:
     if faults:
         raise SettingsError(tuple(faults))
     return voices
+
+
+def make_folder(name: str, folder: Path) -> None:
+    """Have the folder that the variable `name` tells. Raises SettingsError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        told = f"{name}: got {str(folder)!r}, wants a folder that can be written ({exc.strerror})"
+        raise SettingsError((told,)) from exc
 
 
 def least_model_len(max_tokens: int) -> int:

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     )
 
     LOG_DIR: Path = Field(Path("logs"), description="Where megaservice.log is written.")
-    LOG_LEVEL: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     LOG_MAX_BYTES: int = Field(10_000_000, ge=10_000, description="A log file is rotated at this size.")
     LOG_BACKUP_COUNT: int = Field(5, ge=1, le=100, description="Rotated log files kept.")
     LOG_PAYLOADS: bool = Field(False, description="Also log what is sent to and comes from LLM and voices.")
@@ -167,7 +167,7 @@ def _http_url(value: str) -> str:
         whole = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         whole = False
-    if not whole or url.query or url.fragment:
+    if not whole or url.query or url.fragment or re.search(r"\s", value):
         raise ValueError("a URL such as http://host:port/path")
     return value.rstrip("/")
 

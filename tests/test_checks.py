@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from megaservice.__main__ import main
+from megaservice.app import create_app
 from megaservice.checks import check, least_model_len
 from megaservice.errors import SettingsError
 from megaservice.settings import FAMILIES
@@ -59,6 +60,28 @@ def test_check_prints_each_fault_and_makes_nothing(
     assert main(["--check", "--env-file", "settings"]) == 2
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["LLM_TOP_P", "LOG_LEVEL"]
     assert [path.name for path in tmp_path.iterdir()] == ["settings"]
+
+
+def test_a_log_folder_that_cannot_be_written_stops_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "file" / "logs"
+    folder.parent.touch()
+    env_file = tmp_path / "settings"
+    env_file.write_text(f"LOG_DIR={folder}\n", encoding="utf-8")
+    assert main(["--env-file", str(env_file)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "MegaService cannot start:",
+        f"  LOG_DIR: got '{folder}', wants a folder that can be written (Not a directory)",
+    ]
+
+
+def test_an_audio_folder_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "file" / "audio"
+    folder.parent.touch()
+    with pytest.raises(SettingsError) as caught:
+        create_app(settings_for(tmp_path, AUDIO_DIR=folder))
+    assert caught.value.faults == (f"AUDIO_DIR: got '{folder}', wants a folder that can be written (Not a directory)",)
 
 
 def test_check_of_good_settings_prints_warnings_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,7 @@ def test_each_fault_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch,
         LLM_MAX_MODEL_LEN="1",
         LLM_ENDPOINT="ftp://somewhere",
+        LOG_LEVEL="info",
         LOG_PAYLOADS="perhaps",
         TTS_ENDPOINTS="espeak+http://tts:1",
         vllm_openvino_device="CPU",
@@ -67,12 +68,21 @@ def test_each_fault_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
         "LLM_ENDPOINT: got 'ftp://somewhere', wants a URL such as http://host:port/path",
         "LLM_MAX_MODEL_LEN: got '1', wants greater than or equal to 512",
         "TTS_ENDPOINTS: got 'espeak+http://tts:1', wants dialect+url with a dialect of sovits-v2, sovits-v1, openai",
+        "LOG_LEVEL: got 'info', wants 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
         "LOG_PAYLOADS: got 'perhaps', wants a valid boolean, unable to interpret input",
     )
 
 
 @pytest.mark.parametrize(
-    "value", ["http://", "http://host:port", "http://host:99999", "http://host/?q=1", "sovits-v2+gpt-sovits:9880"]
+    "value",
+    [
+        "http://",
+        "http://host:port",
+        "http://host:99999",
+        "http://host/?q=1",
+        "http://a host",
+        "sovits-v2+gpt-sovits:9880",
+    ],
 )
 def test_what_is_no_url_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     name = "TTS_ENDPOINTS" if "+" in value else "LLM_ENDPOINT"
