@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from megaservice.audio.store import ClipStore
 from megaservice.checks import check, make_folder
+from megaservice.clip_maker import ClipMaker
 from megaservice.hsk import Grader, Lexicon
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog, fields
@@ -24,7 +25,9 @@ from megaservice.routes.health import health_routes
 from megaservice.routes.hsk import hsk_routes
 from megaservice.routes.problems import BodyLimit, install_problems
 from megaservice.routes.requests import TurnMaker
+from megaservice.routes.sentences import sentence_routes
 from megaservice.routes.turns import turn_routes
+from megaservice.sentences import Sentences
 from megaservice.settings import Settings
 from megaservice.speech import build_chain
 from megaservice.store import SQLStore, open_database
@@ -46,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         secrets=(settings.LLM_API_KEY.get_secret_value(), settings.TTS_API_KEY.get_secret_value()),
     )
     chat = ChatClient.from_settings(settings, payload_log)
+    translator = ChatClient.from_settings(settings.model_copy(update={"LLM_TEMPERATURE": 0.0}), payload_log)
     speech = build_chain(settings, payload_log)
     make_folder("AUDIO_DIR", settings.AUDIO_DIR)
     clips = ClipStore(
@@ -66,6 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
         kept=settings.MEGASERVICE_TURNS_KEPT,
         max_running=settings.MEGASERVICE_MAX_RUNNING_TURNS,
     )
+    clip_maker = ClipMaker(speech, clips)
+    sentences = Sentences(turns, store, clip_maker, translator, voices, default_voices)
     maker = TurnMaker(voices, default_voices, turns.history, max_characters=settings.MEGASERVICE_MAX_MESSAGE_CHARACTERS)
 
     @asynccontextmanager
@@ -81,7 +87,10 @@ def create_app(settings: Settings) -> FastAPI:
             for task in background:
                 task.cancel()
             await asyncio.wait(background)
+            await sentences.close()
+            await clip_maker.close()
             await speech.aclose()
+            await translator.aclose()
             await chat.aclose()
             store.close()
 
@@ -92,6 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_problems(app)
     app.include_router(chat_routes(turns, maker))
     app.include_router(turn_routes(turns, maker, store))
+    app.include_router(sentence_routes(sentences))
     app.include_router(conversation_routes(store, turns, clips))
     app.include_router(audio_routes(clips, voices))
     app.include_router(debug_routes(speech, voices[settings.TTS_VOICE_ZH]))

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json, to_jsonable_python
 
 from megaservice.hsk import Standard
-from megaservice.models import Language, Problem, Timings, TurnFailed
+from megaservice.models import Clip, Language, Problem, Timings, TurnFailed
 from megaservice.records import ConversationRecord, SentEvent, TurnRecord, TurnStatus
 from megaservice.schemas import Text, failure_json
 
@@ -85,7 +86,7 @@ class ShownTurn(BaseModel):
             started_at=_time(record.started_at_ms),
             status="running" if is_running else record.status,
             reply=record.reply,
-            sentences=_sentences(events),
+            sentences=sentences_of(events),
             end=_end(events[-1]) if events else None,
         )
 
@@ -119,7 +120,8 @@ def markdown(conversation: WholeConversation) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _sentences(events: Sequence[SentEvent]) -> list[dict[str, Any]]:
+def sentences_of(events: Sequence[SentEvent]) -> list[dict[str, Any]]:
+    """Data of each `sentence` event, with its clip or clip_failed."""
     found: dict[int, dict[str, Any]] = {}
     for event in events:
         if event.name not in ("sentence", "clip", "clip_failed"):
@@ -132,6 +134,25 @@ def _sentences(events: Sequence[SentEvent]) -> list[dict[str, Any]]:
         else:
             found[told["index"]]["clip_failed"] = {"code": told["code"], "message": told["message"]}
     return list(found.values())
+
+
+def with_clip(events: Sequence[SentEvent], index: int, clip: Clip) -> tuple[SentEvent, ...]:
+    """The events of an ended turn as if that sentence had been spoken so."""
+    shown = to_jsonable_python(clip)
+    amended, told = [], SentEvent("clip", to_json({"index": index, "clip": shown}).decode())
+    for event in events:
+        data = json.loads(event.data)
+        if event.name == "sentence" and data["index"] == index:
+            amended.append(SentEvent(event.name, to_json(data | {"spoken": True}).decode()))
+        elif event.name in ("clip", "clip_failed") and data["index"] == index:
+            amended.append(told)
+        elif event.name == "turn_completed":
+            sentences = [one | {"clip": shown} if one["index"] == index else one for one in data["sentences"]]
+            audio = [one["clip"]["url"] for one in sentences if one["clip"]]
+            amended.append(SentEvent(event.name, to_json(data | {"sentences": sentences, "audio": audio}).decode()))
+        else:
+            amended.append(event)
+    return tuple(amended) if told in amended or not amended else (*amended[:-1], told, amended[-1])
 
 
 def _end(last: SentEvent) -> dict[str, Any]:

@@ -12,6 +12,7 @@
         TTSRejected         the endpoint refuses this request (400, 422)
         TTSBadAudio         a 2xx whose body is no plausible speech
         AllEnginesFailed    every endpoint was tried; `causes` in order
+      ClipNotStored         AUDIO_DIR cannot be written
       StoreError            the database cannot be read or written
       ClientError           what the caller did wrong; `status` says how in HTTP
         InvalidRequest  NotFound  TooLarge  TooBusy
@@ -19,6 +20,8 @@
 
 `code` is stable snake_case for machines, `message` is for people; docs/api.md lists them.
 """
+
+from megaservice.models import Attempt
 
 
 class MegaserviceError(Exception):
@@ -83,15 +86,21 @@ class TTSBadAudio(TTSError):
 
 
 class AllEnginesFailed(TTSError):
-    """No endpoint could speak it; `causes` holds (endpoint, error) in the order tried."""
+    """No endpoint could speak it; `causes` holds (endpoint, error) in the order tried, `attempts` the tries."""
 
     code = "all_engines_failed"
     retryable = True
 
-    def __init__(self, causes: tuple[tuple[str, TTSError], ...]) -> None:
+    def __init__(self, causes: tuple[tuple[str, TTSError], ...], attempts: tuple[Attempt, ...] = ()) -> None:
         told = "; ".join(f"{endpoint}: {error.message}" for endpoint, error in causes)
         super().__init__(f"No speech endpoint could speak this sentence: {told or 'none is configured'}.")
         self.causes = causes
+        self.attempts = attempts
+
+
+class ClipNotStored(MegaserviceError):
+    code = "clip_not_stored"
+    retryable = True
 
 
 class StoreError(MegaserviceError):

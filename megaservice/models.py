@@ -122,12 +122,15 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sentence's audio, complete and stored; `url` is a path of MegaService."""
+    """One sentence's audio, complete and stored; `url` is a path of MegaService.
+
+    `endpoint` is None where it is not known any more who spoke it.
+    """
 
     url: str
     duration_seconds: float
     sample_rate_hz: int
-    endpoint: str
+    endpoint: str | None
 
 
 @dataclass(frozen=True, slots=True)

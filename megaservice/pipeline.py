@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from megaservice.audio.store import ClipStore
+from megaservice.audio.store import ClipStore, clip_id_of
 from megaservice.errors import AllEnginesFailed, LLMProtocolError, LLMRejected, MegaserviceError, TooLarge
 from megaservice.hsk import Grade
 from megaservice.models import (
@@ -230,7 +230,8 @@ class _Run:
                 speech, endpoint = await self._speaker.speak(
                     sentence.index, transcript, self._turn.voice, self._turn.language
                 )
-                clip = await asyncio.to_thread(self._clips.write, self._turn.turn_id, sentence.index, speech, endpoint)
+                clip_id = clip_id_of(self._turn.turn_id, sentence.index)
+                clip = await asyncio.to_thread(self._clips.write, clip_id, speech, endpoint)
             except AllEnginesFailed as exc:
                 await self._give_up(sentence, Problem("speech", exc.code, exc.message))
             except OSError as exc:

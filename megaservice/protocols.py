@@ -1,6 +1,6 @@
 """What the pipeline asks of the clients that talk to other servers; llm.py and speech/ fulfil it, tests fake it."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 from megaservice.models import (
@@ -15,7 +15,7 @@ from megaservice.models import (
     TurnAttempt,
     Voice,
 )
-from megaservice.records import ConversationRecord, Exchange, TurnRecord
+from megaservice.records import ConversationRecord, Exchange, SavedWord, SentEvent, Translation, TurnRecord
 
 
 class ChatModel(Protocol):
@@ -115,6 +115,18 @@ class ConversationStore(Protocol):
         """The last turns, oldest first; those before the turn of that id."""
         ...
 
+    async def amend(self, turn_id: str, change: Callable[[tuple[SentEvent, ...]], tuple[SentEvent, ...]]) -> None:
+        """Keep a turn's events as `change` makes them of those that are kept. Raises NotFound."""
+        ...
+
+    async def translation(self, turn_id: str, index: int) -> Translation | None:
+        """What is kept of that sentence's."""
+        ...
+
+    async def keep_translation(self, turn_id: str, index: int, translation: Translation) -> None:
+        """As long as its turn is kept, which it must be."""
+        ...
+
     async def rename(self, conversation_id: str, title: str) -> None:
         """Raises NotFound."""
         ...
@@ -122,3 +134,21 @@ class ConversationStore(Protocol):
     async def delete(self, conversation_id: str) -> tuple[str, ...]:
         """The ids of the turns that went with it; none for an unknown conversation."""
         ...
+
+
+class WordStore(Protocol):
+    """The saved words. Every call raises StoreError, in seconds at most."""
+
+    async def word(self, word: str) -> SavedWord | None: ...
+
+    async def words(
+        self, *, limit: int, search: str = "", before: tuple[int, str] | None = None
+    ) -> tuple[SavedWord, ...]:
+        """Last saved first; those after the one with this `saved_at_ms` and word; those that have `search` in them."""
+        ...
+
+    async def save_word(self, word: SavedWord, search: str) -> None:
+        """`search` is what a search looks into. One that is saved already keeps its time."""
+        ...
+
+    async def forget_word(self, word: str) -> None: ...

@@ -1,5 +1,6 @@
 """What is kept of conversations and turns beyond the process that ran them, as frozen values. No I/O."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -7,6 +8,7 @@ from megaservice.hsk.grades import DEFAULT_STANDARD, Standard
 from megaservice.models import Language, Message, Problem
 
 _TITLE_CHARACTERS = 80
+_TURN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class TurnStatus(StrEnum):
@@ -71,7 +73,34 @@ class Past:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A sentence in the other language, as the LLM `model` wrote it."""
+
+    text: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedWord:
+    """A word of the word book, in simplified characters, and the sentence that it was met in."""
+
+    word: str
+    standard: Standard
+    pinyin: str | None
+    level: int | None
+    gloss: str | None
+    sentence: str | None
+    turn_id: str | None
+    sentence_index: int | None
+    saved_at_ms: int
+
+
 def title_of(message: str) -> str:
     """A conversation's title, from its first message: one line."""
     line = " ".join(message.split())
     return line if len(line) <= _TITLE_CHARACTERS else f"{line[: _TITLE_CHARACTERS - 1]}…"
+
+
+def is_turn_id(text: str) -> bool:
+    return _TURN_ID.fullmatch(text) is not None

@@ -2,9 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 
-from megaservice.models import ChatEvent, TextDelta, Turn, TurnCompleted, TurnFailed
+from megaservice.models import (
+    ChatEvent,
+    Clip,
+    ClipFailed,
+    ClipReady,
+    SentenceReady,
+    TextDelta,
+    Turn,
+    TurnCompleted,
+    TurnFailed,
+)
 from megaservice.records import SentEvent, TurnRecord, TurnStatus
 from megaservice.schemas import event_json
 
@@ -44,6 +55,30 @@ class RunningTurn:
         while not self.ended:
             await self._grown.wait()
 
+    async def wait_spoken(self, index: int) -> None:
+        """Wait until that sentence has its clip or none will come."""
+        async with aclosing(self.follow()) as events:
+            async for _, event in events:
+                if isinstance(event, SentenceReady) and event.sentence.index == index and not event.spoken:
+                    return
+                if isinstance(event, ClipReady | ClipFailed) and event.index == index:
+                    return
+
+    def put_clip(self, index: int, clip: Clip) -> None:
+        """Have the turn told from now on as if that sentence had been spoken so."""
+        told = ClipReady(index, clip)
+        for number, event in enumerate(self.events):
+            if isinstance(event, SentenceReady) and event.sentence.index == index:
+                self.events[number] = replace(event, spoken=True)
+            if isinstance(event, ClipReady | ClipFailed) and event.index == index:
+                self.events[number] = told
+        if told in self.events:
+            return
+        if self.ended:
+            self.events.insert(len(self.events) - 1, told)
+        else:
+            self.append(told)
+
     async def follow(self, start: int = 0) -> AsyncGenerator[tuple[int, ChatEvent]]:
         """Events with their numbers, from number `start` to the last; waits for those to come."""
         number = start
@@ -73,13 +108,13 @@ class RunningTurn:
         events = [*self.events, *last]
         if not events or not isinstance(end := events[-1], TurnCompleted | TurnFailed):
             return unfinished
-        sent = (event_json(turn, events, number) for number in range(len(events)))
-        return replace(
-            unfinished,
-            status=_status(end),
-            reply=end.reply,
-            events=tuple(SentEvent(name, data.decode()) for name, data in sent),
-        )
+        return replace(unfinished, status=_status(end), reply=end.reply, events=self.sent(*last))
+
+    def sent(self, *last: TurnCompleted | TurnFailed) -> tuple[SentEvent, ...]:
+        """Its events as readers are sent them, `last` behind those so far."""
+        events = [*self.events, *last]
+        sent = (event_json(self.turn, events, number) for number in range(len(events)))
+        return tuple(SentEvent(name, data.decode()) for name, data in sent)
 
 
 def _status(last: TurnCompleted | TurnFailed) -> TurnStatus:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from megaservice.audio.store import ClipStore
+from megaservice.audio import wav
+from megaservice.audio.store import ClipStore, clip_id_of
 from megaservice.errors import NotFound
 from megaservice.models import Clip, Speech
 
@@ -18,7 +19,7 @@ def a_store(directory: Path, *, max_age_seconds: float = 3600, max_bytes: float 
 
 
 def write_at(store: ClipStore, directory: Path, index: int, seconds: float) -> str:
-    store.write(TURN, index, SPEECH, "openai+http://tts")
+    store.write(f"{TURN}-{index}", SPEECH, "openai+http://tts")
     os.utime(directory / f"{TURN}-{index}.wav", (seconds, seconds))
     return f"{TURN}-{index}"
 
@@ -29,7 +30,7 @@ def names(directory: Path) -> list[str]:
 
 def test_a_written_clip_can_be_read(tmp_path: Path) -> None:
     store = a_store(tmp_path / "new")
-    clip = store.write(TURN, 3, SPEECH, "openai+http://tts")
+    clip = store.write(f"{TURN}-3", SPEECH, "openai+http://tts")
     assert clip == Clip(f"/audio/{TURN}-3.wav", 0.5, 24000, "openai+http://tts")
     with store.reading(f"{TURN}-3") as path:
         assert path.read_bytes() == SPEECH.wav
@@ -39,7 +40,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     (tmp_path / f"{TURN}-0.wav").mkdir()
     with pytest.raises(OSError, match="directory"):
-        store.write(TURN, 0, SPEECH, "openai+http://tts")
+        store.write(f"{TURN}-0", SPEECH, "openai+http://tts")
     assert names(tmp_path) == [f"{TURN}-0"]
 
 
@@ -49,8 +50,29 @@ def test_what_was_left_half_written_goes_at_the_start(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_slowed_clips_and_words_have_names_of_their_own(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    ids = [clip_id_of(TURN, 3), clip_id_of(TURN, 3, 75), f"word-{TURN}", f"{TURN[::-1]}-0"]
+    for clip_id in ids:
+        store.write(clip_id, SPEECH, "openai+http://tts")
+    assert names(tmp_path) == sorted(ids)
+    assert ids[1] == f"{TURN}-3-75"
+    store.remove({TURN})
+    assert names(tmp_path) == sorted(ids[2:])
+
+
+def test_a_stored_clip_is_found_with_its_facts(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    assert store.find(f"{TURN}-0", None) is None
+    store.write(f"{TURN}-0", Speech(wav.write(bytes(24000), 24000), 24000, 0.5), "openai+http://tts")
+    assert store.find(f"{TURN}-0", None) == Clip(f"/audio/{TURN}-0.wav", 0.5, 24000, None)
+    store.write(f"{TURN}-1", SPEECH, None)
+    assert store.find(f"{TURN}-1", None) is None
+
+
 @pytest.mark.parametrize(
-    "clip_id", ["../secret", "..", "", "/etc/passwd", f"{TURN}-0/../x", f"{TURN}-99999", f"{TURN}-0\n"]
+    "clip_id",
+    ["../secret", "..", "", "/etc/passwd", f"{TURN}-0/../x", f"{TURN}-99999", f"{TURN}-0\n", f"{TURN}-0-7", "word-x"],
 )
 def test_nothing_outside_the_store_can_be_named(tmp_path: Path, clip_id: str) -> None:
     (tmp_path / "secret.wav").write_bytes(b"secret")

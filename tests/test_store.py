@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from megaservice.errors import NotFound, SettingsError, StoreError
 from megaservice.hsk import Standard
 from megaservice.models import Language
-from megaservice.records import ConversationRecord, Exchange, SentEvent, TurnRecord, TurnStatus, title_of
+from megaservice.records import ConversationRecord, Exchange, SentEvent, Translation, TurnRecord, TurnStatus, title_of
 from megaservice.store import SQLStore, open_database
 from megaservice.store.tables import metadata
 
@@ -165,6 +165,43 @@ async def test_a_deleted_conversation_takes_its_turns_along(store: SQLStore) -> 
         await store.turn(a_turn(1).turn_id)
 
 
+async def test_events_are_amended_and_nothing_else(store: SQLStore) -> None:
+    whole = replace(a_turn(1, reply="好"), status=TurnStatus.COMPLETED, events=(SentEvent("text_delta", "{}"),))
+    await store.save(whole)
+    before = await store.conversation("c1")
+    added = SentEvent("clip", '{"index":0}')
+    await store.amend(whole.turn_id, lambda events: (*events, added))
+    assert await store.turn(whole.turn_id) == replace(whole, events=(*whole.events, added))
+    assert await store.conversation("c1") == before
+    with pytest.raises(NotFound):
+        await store.amend("x", lambda events: events)
+
+
+async def test_amendments_of_one_turn_do_not_undo_each_other(store: SQLStore) -> None:
+    await store.save(a_turn(1))
+    added = [SentEvent("clip", f'{{"index":{n}}}') for n in range(20)]
+
+    def add(one: SentEvent) -> Callable[[tuple[SentEvent, ...]], tuple[SentEvent, ...]]:
+        return lambda events: (*events, one)
+
+    await asyncio.gather(*(store.amend(a_turn(1).turn_id, add(one)) for one in added))
+    assert set((await store.turn(a_turn(1).turn_id)).events) == set(added)
+
+
+async def test_a_translation_is_kept_with_its_turn(store: SQLStore) -> None:
+    turn_id = a_turn(1).turn_id
+    await store.save(a_turn(1))
+    assert await store.translation(turn_id, 0) is None
+    for written in ("Hi", "Hello"):
+        await store.keep_translation(turn_id, 0, Translation(written, "model"))
+    assert await store.translation(turn_id, 0) == Translation("Hello", "model")
+    assert await store.translation(turn_id, 1) is None
+    await store.delete("c1")
+    assert await store.translation(turn_id, 0) is None
+    with pytest.raises(StoreError):
+        await store.keep_translation(turn_id, 0, Translation("Hello", "model"))
+
+
 async def test_writes_and_reads_of_many_at_once(store: SQLStore) -> None:
     await asyncio.gather(
         *(store.save(a_turn(n, conversation=f"c{n % 7}", reply="好")) for n in range(70)),
@@ -198,7 +235,7 @@ def test_a_newer_database_stops_the_start(database_url: str) -> None:
         open_database(database_url, audio_dir=NOWHERE)
     (line,) = caught.value.faults
     assert line.endswith(
-        "was written by a newer MegaTalk (revision 9999, this one knows 0002): "
+        "was written by a newer MegaTalk (revision 9999, this one knows 0003): "
         "update MegaTalk, or name another database"
     )
     assert "geheim" not in line

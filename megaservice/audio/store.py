@@ -9,11 +9,17 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from megaservice.errors import NotFound
+from megaservice.audio import wav
+from megaservice.errors import NotFound, TTSBadAudio
 from megaservice.models import Clip, Speech
 
-_CLIP_ID = re.compile(r"[0-9a-f]{32}-[0-9]{1,4}")
+_CLIP_ID = re.compile(r"[0-9a-f]{32}-[0-9]{1,4}(-[0-9]{2})?|word-[0-9a-f]{32}")
 _HALF_WRITTEN = ".half"
+
+
+def clip_id_of(turn_id: str, index: int, percent: int = 100) -> str:
+    """The clip of sentence `index`; at `percent` of its speed, if not the whole."""
+    return f"{turn_id}-{index}" if percent == 100 else f"{turn_id}-{index}-{percent}"
 
 
 class ClipStore:
@@ -33,9 +39,8 @@ class ClipStore:
         for leftover in directory.glob(f"*{_HALF_WRITTEN}"):
             leftover.unlink(missing_ok=True)
 
-    def write(self, turn_id: str, index: int, speech: Speech, endpoint: str) -> Clip:
-        """Store sentence `index`'s speech. Raises OSError."""
-        clip_id = f"{turn_id}-{index}"
+    def write(self, clip_id: str, speech: Speech, endpoint: str | None) -> Clip:
+        """Raises OSError."""
         half = self._directory / f"{clip_id}{_HALF_WRITTEN}"
         try:
             half.write_bytes(speech.wav)
@@ -43,7 +48,20 @@ class ClipStore:
         except OSError:
             half.unlink(missing_ok=True)
             raise
-        return Clip(f"/audio/{clip_id}.wav", round(speech.duration_seconds, 3), speech.sample_rate_hz, endpoint)
+        return _clip(clip_id, speech.duration_seconds, speech.sample_rate_hz, endpoint)
+
+    def find(self, clip_id: str, endpoint: str | None) -> Clip | None:
+        """A stored clip, which `endpoint` spoke; None where there is none any more."""
+        try:
+            facts = wav.parse(self.read(clip_id))
+        except (NotFound, TTSBadAudio):
+            return None
+        return _clip(clip_id, facts.duration_seconds, facts.sample_rate_hz, endpoint)
+
+    def read(self, clip_id: str) -> bytes:
+        """Raises NotFound and OSError."""
+        with self.reading(clip_id) as path:
+            return path.read_bytes()
 
     @contextmanager
     def reading(self, clip_id: str) -> Iterator[Path]:
@@ -86,10 +104,14 @@ class ClipStore:
     def remove(self, turn_ids: Set[str]) -> None:
         """Remove these turns' clips, whoever reads them."""
         for path in self._directory.glob("*.wav"):
-            if path.stem.rpartition("-")[0] in turn_ids:
+            if path.stem.partition("-")[0] in turn_ids:
                 path.unlink(missing_ok=True)
 
     def _path(self, clip_id: str) -> Path:
         if not _CLIP_ID.fullmatch(clip_id):
             raise NotFound("There is no such clip.")
         return self._directory / f"{clip_id}.wav"
+
+
+def _clip(clip_id: str, duration_seconds: float, sample_rate_hz: int, endpoint: str | None) -> Clip:
+    return Clip(f"/audio/{clip_id}.wav", round(duration_seconds, 3), sample_rate_hz, endpoint)

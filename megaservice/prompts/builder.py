@@ -32,6 +32,12 @@ def opening(language: Language, hsk_level: int | None) -> tuple[Message, ...]:
     return (system, *_example_turns(examples))
 
 
+def translation_prompt(text: str, language: Language) -> list[Message]:
+    """Asks for `text`, which is in `language`, in the other one."""
+    rules, _, examples = _text(f"translate_{language}.txt").partition("---\n")
+    return [Message(Role.SYSTEM, rules.strip()), *_example_turns(examples), Message(Role.USER, text)]
+
+
 def reply_limit(language: Language, hsk_level: int | None) -> int:
     """How many tokens a reply may have at this level."""
     if hsk_level is None or language is Language.EN:

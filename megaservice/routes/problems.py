@@ -5,11 +5,15 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from megaservice.errors import (
+    AllEnginesFailed,
     ClientError,
+    ClipNotStored,
+    LLMError,
     LLMTimeout,
     LLMUnavailable,
     MegaserviceError,
@@ -34,7 +38,7 @@ _TITLES = {
 }
 
 
-def problem(status: int, code: str, detail: str, **more: str) -> JSONResponse:
+def problem(status: int, code: str, detail: str, **more: object) -> JSONResponse:
     return JSONResponse(
         {
             "type": "about:blank",
@@ -59,11 +63,14 @@ def turn_problem(failed: TurnFailed) -> JSONResponse:
         status = TooLarge.status
     elif code == MegaserviceError.code:
         status = 500
-    elif code in (LLMUnavailable.code, LLMTimeout.code) and not failed.reply:
-        status = 503
     else:
-        status = 502
+        status = 502 if failed.reply else _llm_status(code)
     return problem(status, code, failed.problem.message, stage=failed.problem.stage, reply=failed.reply)
+
+
+def _llm_status(code: str) -> int:
+    """Of a request that the LLM has written nothing for."""
+    return 503 if code in (LLMUnavailable.code, LLMTimeout.code) else 502
 
 
 def install_problems(app: FastAPI) -> None:
@@ -75,6 +82,18 @@ def install_problems(app: FastAPI) -> None:
     async def store_error(request: Request, exc: StoreError) -> JSONResponse:
         log.error("database failed", extra={"fields": {"path": request.url.path, "why": exc.message}})
         return problem(503, exc.code, exc.message)
+
+    @app.exception_handler(AllEnginesFailed)
+    async def not_spoken(_: Request, exc: AllEnginesFailed) -> JSONResponse:
+        return problem(503, exc.code, exc.message, attempts=to_jsonable_python(exc.attempts))
+
+    @app.exception_handler(ClipNotStored)
+    async def not_stored(_: Request, exc: ClipNotStored) -> JSONResponse:
+        return problem(503, exc.code, exc.message)
+
+    @app.exception_handler(LLMError)
+    async def llm_error(_: Request, exc: LLMError) -> JSONResponse:
+        return problem(_llm_status(exc.code), exc.code, exc.message, stage="llm")
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(_: Request, exc: RequestValidationError) -> JSONResponse:

@@ -8,13 +8,12 @@ from fastapi import APIRouter, Header, Response
 from megaservice.conversations import replayed
 from megaservice.errors import InvalidRequest, NotFound
 from megaservice.protocols import ConversationStore
-from megaservice.records import SentEvent
+from megaservice.records import SentEvent, is_turn_id
 from megaservice.routes.events import TurnEvents, live, stored
 from megaservice.routes.requests import TurnMaker
 from megaservice.schemas import TurnAccepted, TurnRequest
 from megaservice.turns import Turns
 
-_TURN_ID = re.compile(r"[0-9a-f]{32}")
 _EVENT_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -22,7 +21,7 @@ def turn_routes(turns: Turns, maker: TurnMaker, store: ConversationStore) -> API
     router = APIRouter(prefix="/turns", tags=["turns"])
 
     async def kept_events(turn_id: str) -> tuple[SentEvent, ...]:
-        if not _TURN_ID.fullmatch(turn_id):
+        if not is_turn_id(turn_id):
             raise NotFound("There is no such turn.")
         return replayed(await store.turn(turn_id))
 

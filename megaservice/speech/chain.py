@@ -214,7 +214,7 @@ class TurnSpeaker:
         return tuple(self._attempts)
 
     async def speak(self, sentence: int, transcript: str, voice: Voice, language: Language) -> tuple[Speech, str]:
-        causes = []
+        causes, tried = [], len(self._attempts)
         for place in self._chain.order(self._first):
             attempt, result = await self._chain.attempt(place, sentence, transcript, voice, language)
             self._attempts.append(attempt)
@@ -222,7 +222,7 @@ class TurnSpeaker:
                 self._first = place
                 return result, attempt.endpoint
             causes.append((attempt.endpoint, result))
-        raise AllEnginesFailed(tuple(causes))
+        raise AllEnginesFailed(tuple(causes), self.attempts[tried:])
 
 
 def _curl(engine: DescribedEngine, voice: Voice | None) -> str | None:

@@ -1,45 +1,35 @@
-"""SQLStore: what is kept of conversations, as transactions in threads of its own."""
+"""SQLStore: what is kept of conversations."""
 
-import asyncio
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, delete, exists, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Row, Select, and_, delete, exists, or_, select, update
 
-from megaservice.errors import NotFound, StoreError
+from megaservice.errors import NotFound
 from megaservice.hsk.grades import Standard
 from megaservice.models import Language
-from megaservice.records import ConversationRecord, Exchange, SentEvent, TurnRecord, TurnStatus, title_of
-from megaservice.store.database import reason, writing
-from megaservice.store.tables import conversations, turns
+from megaservice.records import (
+    ConversationRecord,
+    Exchange,
+    SentEvent,
+    Translation,
+    TurnRecord,
+    TurnStatus,
+    title_of,
+)
+from megaservice.store.tables import conversations, translations, turns
+from megaservice.store.transactions import storable
+from megaservice.store.words import SQLWords
 
-_READERS = 4
 _NO_CONVERSATION = "There is no such conversation."
 _NO_TURN = "There is no such turn."
 
-Result = TypeVar("Result")
 
-
-class SQLStore:
-    """Fulfils protocols.ConversationStore. One thread writes, so that writes keep their order; others read."""
-
-    def __init__(
-        self, engine: Engine, *, patience_seconds: float = 3.0, clock: Callable[[], float] = time.time
-    ) -> None:
-        """No call takes longer than `patience_seconds`, however long the database does."""
-        self._engine = engine
-        self._patience_seconds = patience_seconds
-        self._clock = clock
-        self._writer = ThreadPoolExecutor(1, "store-writer")
-        self._readers = ThreadPoolExecutor(_READERS, "store-reader")
-        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+class SQLStore(SQLWords):
+    """Fulfils protocols.ConversationStore."""
 
     async def save(self, turn: TurnRecord) -> None:
-        now_ms = round(self._clock() * 1000)
+        now_ms = self._now_ms()
         await self._write(lambda connection: self._save(connection, turn, now_ms))
 
     async def history(self, conversation_id: str, *, limit: int) -> tuple[Exchange, ...]:
@@ -83,8 +73,32 @@ class SQLStore:
             lambda connection: tuple(_turn(row) for row in reversed(connection.execute(rows).all()))
         )
 
+    async def amend(self, turn_id: str, change: Callable[[tuple[SentEvent, ...]], tuple[SentEvent, ...]]) -> None:
+        def read_and_write(connection: Connection) -> bool:
+            kept = connection.execute(select(turns.c.events).where(turns.c.id == turn_id).with_for_update()).scalar()
+            if kept is not None:
+                events = _joined(change(_events(kept)))
+                connection.execute(update(turns).where(turns.c.id == turn_id).values(events=events))
+            return kept is not None
+
+        if not await self._write(read_and_write):
+            raise NotFound(_NO_TURN)
+
+    async def translation(self, turn_id: str, index: int) -> Translation | None:
+        wanted = select(translations.c.text, translations.c.model).where(
+            translations.c.turn_id == turn_id, translations.c.sentence_index == index
+        )
+        rows = await self._read(lambda connection: connection.execute(wanted).all())
+        return Translation(rows[0].text, rows[0].model) if rows else None
+
+    async def keep_translation(self, turn_id: str, index: int, translation: Translation) -> None:
+        text = {"text": storable(translation.text), "model": translation.model}
+        insert = self._insert(translations).values(turn_id=turn_id, sentence_index=index, **text)
+        change = insert.on_conflict_do_update(index_elements=["turn_id", "sentence_index"], set_=text)
+        await self._write(lambda connection: connection.execute(change))
+
     async def rename(self, conversation_id: str, title: str) -> None:
-        change = update(conversations).where(conversations.c.id == conversation_id).values(title=_storable(title))
+        change = update(conversations).where(conversations.c.id == conversation_id).values(title=storable(title))
         if not await self._write(lambda connection: connection.execute(change).rowcount):
             raise NotFound(_NO_CONVERSATION)
 
@@ -97,16 +111,10 @@ class SQLStore:
 
         return await self._write(delete_both)
 
-    def close(self) -> None:
-        """Wait for what is being written, and let the database go."""
-        self._writer.shutdown(cancel_futures=True)
-        self._readers.shutdown(cancel_futures=True)
-        self._engine.dispose()
-
     def _save(self, connection: Connection, turn: TurnRecord, now_ms: int) -> None:
         insert_conversation = self._insert(conversations).values(
             id=turn.conversation_id,
-            title=title_of(_storable(turn.message)),
+            title=title_of(storable(turn.message)),
             language=turn.language,
             hsk_level=turn.hsk_level,
             hsk_standard=turn.hsk_standard,
@@ -122,13 +130,13 @@ class SQLStore:
         connection.execute(insert_conversation.on_conflict_do_update(index_elements=["id"], set_=latest))
         end = {
             "status": turn.status,
-            "reply": _storable(turn.reply),
-            "events": "\n".join(f"{sent.name} {sent.data}" for sent in turn.events),
+            "reply": storable(turn.reply),
+            "events": _joined(turn.events),
         }
         insert_turn = self._insert(turns).values(
             id=turn.turn_id,
             conversation_id=turn.conversation_id,
-            message=_storable(turn.message),
+            message=storable(turn.message),
             language=turn.language,
             hsk_level=turn.hsk_level,
             hsk_standard=turn.hsk_standard,
@@ -137,27 +145,6 @@ class SQLStore:
             **end,
         )
         connection.execute(insert_turn.on_conflict_do_update(index_elements=["id"], set_=end))
-
-    async def _read(self, work: Callable[[Connection], Result]) -> Result:
-        return await self._transact(self._readers, self._engine, work)
-
-    async def _write(self, work: Callable[[Connection], Result]) -> Result:
-        return await self._transact(self._writer, writing(self._engine), work)
-
-    async def _transact(
-        self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], Result]
-    ) -> Result:
-        def in_transaction() -> Result:
-            with engine.begin() as connection:
-                return work(connection)
-
-        try:
-            async with asyncio.timeout(self._patience_seconds):
-                return await asyncio.get_running_loop().run_in_executor(threads, in_transaction)
-        except TimeoutError:
-            raise StoreError(f"The database did not answer within {self._patience_seconds:g} s.") from None
-        except SQLAlchemyError as exc:
-            raise StoreError(f"The database failed: {reason(exc)}.") from exc
 
 
 def _listed(search: str, before: tuple[int, str] | None) -> Select[Any]:
@@ -168,16 +155,11 @@ def _listed(search: str, before: tuple[int, str] | None) -> Select[Any]:
         same_time = and_(conversations.c.updated_at_ms == updated_at_ms, conversations.c.id < conversation_id)
         wanted = wanted.where(or_(conversations.c.updated_at_ms < updated_at_ms, same_time))
     if search:
-        term = _storable(search)
+        term = storable(search)
         said = or_(turns.c.message.icontains(term, autoescape=True), turns.c.reply.icontains(term, autoescape=True))
         in_a_turn = exists().where(turns.c.conversation_id == conversations.c.id, said)
         wanted = wanted.where(or_(conversations.c.title.icontains(term, autoescape=True), in_a_turn))
     return wanted
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL has no NUL in its texts."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _conversation(row: Row[Any]) -> ConversationRecord:
@@ -204,10 +186,14 @@ def _turn(row: Row[Any]) -> TurnRecord:
         started_at_ms=row.started_at_ms,
         status=TurnStatus(row.status),
         reply=row.reply,
-        events=tuple(_event(line) for line in row.events.split("\n") if line),
+        events=_events(row.events),
     )
 
 
-def _event(line: str) -> SentEvent:
-    name, _, data = line.partition(" ")
-    return SentEvent(name, data)
+def _joined(events: tuple[SentEvent, ...]) -> str:
+    return "\n".join(f"{sent.name} {sent.data}" for sent in events)
+
+
+def _events(joined: str) -> tuple[SentEvent, ...]:
+    lines = (line.partition(" ") for line in joined.split("\n") if line)
+    return tuple(SentEvent(name, data) for name, _, data in lines)

@@ -37,3 +37,28 @@ turns = Table(
     Column("hsk_standard", String(8), nullable=False, server_default="2025"),
     Index("turns_of_conversation", "conversation_id", "number"),
 )
+
+translations = Table(
+    "translations",
+    metadata,
+    Column("turn_id", String(64), ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    Column("sentence_index", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("model", Text, nullable=False),
+)
+
+words = Table(
+    "words",
+    metadata,
+    Column("word", String(32), primary_key=True),
+    Column("standard", String(8), nullable=False),
+    Column("pinyin", Text),
+    Column("level", Integer),
+    Column("gloss", Text),
+    Column("sentence", Text),
+    Column("turn_id", String(64)),  # no foreign key: a word outlives its conversation
+    Column("sentence_index", Integer),
+    Column("saved_at_ms", BigInteger, nullable=False),
+    Column("search", Text, nullable=False),  # all that a search looks into
+    Index("words_by_time", "saved_at_ms", "word"),
+)
