@@ -14,11 +14,13 @@ from openvino_genai.py_openvino_genai import GenerationHandle
 from llm.backend import ChatMessage, Generation, Sampling
 from llm.errors import GenerationFailed, ModelUnusable
 from llm.settings import Settings
+from llm.text import BROKEN, ends_in_half
 
 # A step holds the interpreter and all other replies: 64 tokens take up to a second on two cores, 256 took four.
 _PROMPT_TOKENS_PER_STEP = 64
 _BLOCK_TOKENS = {"CPU": 32}  # tokens of one KV cache block
 _OTHER_BLOCK_TOKENS = 16
+_TOKENS_OF_A_CHARACTER = 4  # at most: one a byte
 _WARM_UP = "你好！" * 40  # longer than a step takes, so that both kinds of step are tried
 _FINISH_REASONS = {genai.GenerationFinishReason.STOP: "stop", genai.GenerationFinishReason.LENGTH: "length"}
 
@@ -62,6 +64,7 @@ class OpenVINOBackend:
                 "Check EMBEDDED_DEVICE; if the folder is damaged, delete it and start again."
             ) from exc
         self._tokenizer = self._pipeline.get_tokenizer()
+        self._token_bytes = {number: token for token, number in self._tokenizer.get_vocab().items()}
         self._numbers = itertools.count()
 
     def warm_up(self) -> None:
@@ -78,7 +81,9 @@ class OpenVINOBackend:
         return ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(list(token_ids)))
+        text = str(self._tokenizer.decode(list(token_ids)))
+        last = (self._token_bytes.get(token_id, b"") for token_id in token_ids[-_TOKENS_OF_A_CHARACTER:])
+        return text + BROKEN if ends_in_half(last) else text  # the tokenizer passes over half a character
 
     def add(self, prompt_ids: Sequence[int], sampling: Sampling) -> Generation:
         tensor = ov.Tensor(np.array([prompt_ids], dtype=np.int64))

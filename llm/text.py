@@ -1,11 +1,19 @@
 """Turns token ids into text deltas: never half a character, never a stop string or the start of one."""
 
-from collections.abc import Callable, Sequence
+import codecs
+from collections.abc import Callable, Iterable, Sequence
 
-Decode = Callable[[Sequence[int]], str]
+Decode = Callable[[Sequence[int]], str]  # half a character at the end is BROKEN
 
-_BROKEN = "\N{REPLACEMENT CHARACTER}"
+BROKEN = "\N{REPLACEMENT CHARACTER}"
 _MOST_HELD_TOKENS = 16  # more of them in a row are no half character but marks that the model writes
+
+
+def ends_in_half(tokens: Iterable[bytes]) -> bool:
+    """Whether a character's other bytes come with the next tokens."""
+    reader = codecs.getincrementaldecoder("utf-8")("ignore")
+    reader.decode(b"".join(tokens))
+    return bool(reader.getstate()[0])
 
 
 class TextStream:
@@ -26,7 +34,7 @@ class TextStream:
 
     def flush(self) -> str:
         """What is left at the end of the reply; half a character is dropped."""
-        text = self._decode(self._pending_ids).rstrip(_BROKEN) if self._pending_ids else ""
+        text = self._decode(self._pending_ids).rstrip(BROKEN) if self._pending_ids else ""
         self._pending_ids.clear()
         released = self._release(text)
         held, self._held = self._held, ""
@@ -38,7 +46,7 @@ class TextStream:
         for held in range(min(len(pending), _MOST_HELD_TOKENS) + 1):
             ready = len(pending) - held
             text = self._decode(pending[:ready]) if ready else ""
-            if not text.endswith(_BROKEN):
+            if not text.endswith(BROKEN):
                 return ready, text
         return len(pending), self._decode(pending)
 

@@ -72,6 +72,17 @@ async def test_a_grammar_holds_the_whole_reply(client: httpx.AsyncClient) -> Non
     assert re.fullmatch("我是(鸭嘴兽|长颈鹿)([，。！](鸭嘴兽|长颈鹿))?", answer["choices"][0]["message"]["content"])
 
 
+async def test_a_character_that_comes_in_bytes_is_not_lost(client: httpx.AsyncClient) -> None:
+    """Under a grammar the model may write the bytes of a character that it would not choose."""
+    order = [
+        {"role": "system", "content": "学生说什么，你就一个字一个字地重复。"},
+        {"role": "user", "content": "你有什么想法？"},
+    ]
+    body = {"messages": order, "temperature": 0, "structured_outputs": {"grammar": 'root ::= "我有想法语。"'}}
+    answer = (await client.post("/v1/chat/completions", json=body)).json()
+    assert answer["choices"][0]["message"]["content"] == "我有想法语。"
+
+
 async def test_a_seed_repeats_a_reply_and_no_seed_varies_it(client: httpx.AsyncClient) -> None:
     body: dict[str, Any] = {"messages": STORY, "max_tokens": 12, "temperature": 2, "top_p": 1, "top_k": 0}
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.text import TextStream
+from llm.text import TextStream, ends_in_half
 
 
 def _decode(token_ids: Sequence[int]) -> str:
@@ -53,3 +53,11 @@ def test_replacement_marks_that_the_model_writes_are_shown() -> None:
 def test_a_reply_of_nothing_but_marks_is_not_held_for_ever() -> None:
     stream = TextStream(_decode)
     assert any(stream.push(list("\ufffd".encode())) for _ in range(10))
+
+
+@given(TEXTS.filter(bool), st.integers(1, 3))
+def test_half_a_character_is_known_by_its_bytes(text: str, left_out: int) -> None:
+    encoded = text.encode()
+    assert not ends_in_half(bytes([byte]) for byte in encoded[-4:])
+    if len(text[-1].encode()) > left_out:
+        assert ends_in_half([encoded[-4:-left_out]])
