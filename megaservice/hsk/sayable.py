@@ -21,6 +21,11 @@ _PLACES = word_set(
 _SURNAMES = "王李张刘陈杨赵吴徐孙胡朱郭罗林"  # before a title
 _PEOPLE = word_set("朋友 同学 学生 老师 孩子 先生 医生 客人 家人 女孩 男孩 邻居 同事 司机 人")
 _NO_NOUN_BEHIND = ("很", "太", "非常", "更", "比较", "挺", "不")
+_NO_PLACE_BEHIND = ("可以", "能", "会", "要", "应该", "得", "就", "也", "都", "再", "还", "多", "做", "不要")
+_BEFORE_ALL = word_set(
+    "不 也 都 没 就 还 再 很 要 会 能 可 人 家 里 上 下 天 点 我 你 他 她"
+)  # 不便宜 is no 不便 and 宜
+_LEADS_ASTRAY = 4.5  # how much likelier a word above the level is than the two whose beginning it is: 一起 and 一 起床
 # What commonly stands between the halves of a separable verb: 见了一次面.
 _GAPS = [tuple(gap) for gap in ("了", "过", "个", "一次", "了一次", "了个")]
 _HIGHEST_LEVEL_OF_GAPS = 2
@@ -32,6 +37,7 @@ _DAYS = "一二三四五六日天"
 _OF_LATER_LISTS = 1  # a character of a listed word is sayable alone if another list has it by this many levels later
 # Rarer words than this come about too seldom to be worth the grammar's growth: minus log of the probability.
 _RAREST_MET = {1: 13.0, 2: 12.5, 3: 12.0, 4: 9.5, 5: 9.0, 6: 8.5}
+_UNKNOWN_COST = 12.0
 _RAREST_MET_IN_HALVES = {1: 13.0, 2: 12.0, 3: 11.0}
 
 
@@ -84,7 +90,7 @@ class Sayable:
     def met(self, level: int, words: Collection[str]) -> frozenset[Chain]:
         """The chains of `words` in which the meter reads a word above the level; none holds another.
 
-        And 很 before a noun: a model that may not say 很美丽 gets as far as 很美, and then has to say 很美国.
+        And what only a model says that has lost its way: it may not say 很美丽 but 很美, and then has to go on with 国.
         """
         beginning, ending = _parts(words)
         found: dict[Chain, bool] = {}
@@ -94,7 +100,9 @@ class Sayable:
             is_common = cost <= _RAREST_MET_IN_HALVES.get(level, 0)
             for chain in _chains(word, words, beginning if is_common else {}, ending if is_common else {}):
                 if chain not in found:
-                    found[chain] = not self._is_clean("".join(chain), level)
+                    found[chain] = self._leads_astray(word, cost, chain, level) or not self._is_clean(
+                        "".join(chain), level
+                    )
         for verb in self._lexicon.separable if level <= _HIGHEST_LEVEL_OF_GAPS else ():
             is_met = verb[0] in words and verb[1] in words and self._lexicon.costs.get(verb, 99) <= _RAREST_MET[level]
             if is_met and self._is_above(verb, level):
@@ -104,6 +112,11 @@ class Sayable:
         if level in _RAREST_MET_IN_HALVES:
             nouns = [word for word in words if self._is_noun(word)]
             flagged |= {(adverb, noun) for adverb in _NO_NOUN_BEHIND for noun in nouns if adverb in words}
+            flagged |= {(word, "儿子") for word in words if word + "儿" in self._lexicon.costs and "儿子" in words}
+            asking = [word for word in words if len(word) > 3 and word[1] in "不没"]
+            flagged |= {(adverb, form) for adverb in (*_NO_NOUN_BEHIND, "的") for form in asking if adverb in words}
+            places = [word for word in words if (word in _PLACES and word[-1] not in "语文") or word[:2] == "先生"]
+            flagged |= {(verb, place) for verb in _NO_PLACE_BEHIND for place in places if verb in words}
         return frozenset(chain for chain in flagged if not any(part in flagged for part in _inner(chain)))
 
     def _is_at(self, word: str, level: int) -> bool:
@@ -118,6 +131,19 @@ class Sayable:
             return False
         at, _ = self._levels.of_word(word)
         return at is None or at > level
+
+    def _leads_astray(self, word: str, cost: float, chain: Chain, level: int) -> bool:
+        """Whether a model would say the chain for `word`'s sake alone, which it begins with."""
+        said = "".join(chain)
+        if (
+            level not in _RAREST_MET_IN_HALVES
+            or chain[0] in _BEFORE_ALL
+            or len(chain) != 2
+            or not said.startswith(word)
+            or said == word
+        ):
+            return False
+        return cost + _LEADS_ASTRAY < sum(self._lexicon.costs.get(part, _UNKNOWN_COST) for part in chain)
 
     def _is_noun(self, word: str) -> bool:
         parts = self._lexicon.lists[Standard.HSK_2025].parts_of_speech.get(word)
