@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from megaservice.audio.store import ClipStore
 from megaservice.checks import check, make_folder
 from megaservice.clip_maker import ClipMaker
-from megaservice.hsk import Grader, Lexicon
+from megaservice.hsk import Grader, Lexicon, Standard
+from megaservice.hsk.constraint import Constraints
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog, fields
 from megaservice.models import Language
 from megaservice.pipeline import run_turn
-from megaservice.repair import Ladders, RepairRules, parse_rungs
+from megaservice.repair import Ladders, RepairRules, parse_levels, parse_rungs
 from megaservice.routes.audio import audio_routes
 from megaservice.routes.chat import chat_routes
 from megaservice.routes.conversations import conversation_routes
@@ -32,7 +33,7 @@ from megaservice.settings import Settings
 from megaservice.speech import build_chain
 from megaservice.store import SQLStore, open_database
 from megaservice.turns import Turns
-from megaservice.warmup import warm_up
+from megaservice.warmup import look_after
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,14 @@ def create_app(settings: Settings) -> FastAPI:
         max_bytes=settings.AUDIO_MAX_MEGABYTES * 1e6,
     )
     store = SQLStore(open_database(settings.DATABASE_URL.get_secret_value(), audio_dir=settings.AUDIO_DIR))
-    grader = Grader(Lexicon.load())
+    lexicon = Lexicon.load()
+    grader = Grader(lexicon)
     ladders = Ladders(
         grader,
         RepairRules(parse_rungs(settings.HSK_REPAIR), settings.HSK_REPAIR_SAMPLES, settings.HSK_REPAIR_BUDGET_SECONDS),
+        {standard: Constraints(lexicon, grader, standard) for standard in Standard},
+        parse_levels(settings.HSK_CONSTRAINT),
+        parse_levels(settings.HSK_OWN_WORDS),
     )
     ladders.warm_up()
     turns = Turns(
@@ -79,8 +84,9 @@ def create_app(settings: Settings) -> FastAPI:
         background = [asyncio.create_task(_sweep(clips, settings.AUDIO_SWEEP_SECONDS))]
         if settings.TTS_WARM_UP:
             background.append(asyncio.create_task(speech.warm_up([voices[v] for v in default_voices.values()])))
-        if settings.LLM_WARM_UP:
-            background.append(asyncio.create_task(warm_up(chat, lambda: turns.are_running)))
+        if settings.LLM_WARM_UP or ladders.constrained_levels:
+            looking = look_after(chat, ladders, lambda: turns.are_running, warms=settings.LLM_WARM_UP)
+            background.append(asyncio.create_task(looking))
         try:
             yield
         finally:
@@ -104,7 +110,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sentence_routes(sentences))
     app.include_router(conversation_routes(store, turns, clips))
     app.include_router(audio_routes(clips, voices))
-    app.include_router(debug_routes(speech, voices[settings.TTS_VOICE_ZH]))
+    app.include_router(debug_routes(chat, speech, voices[settings.TTS_VOICE_ZH]))
     app.include_router(health_routes(chat, speech))
     app.include_router(hsk_routes(grader))
     return app

@@ -152,6 +152,42 @@ class Readiness:
     endpoint: str | None = None
 
 
+class ConstraintKind(StrEnum):
+    """The field of a request that can hold a reply to a level's words; each kind of server has one of its own."""
+
+    GRAMMAR = "structured_outputs.grammar"  # vLLM from 0.12 on, the embedded LLM
+    REGEX = "structured_outputs.regex"
+    GUIDED_REGEX = "guided_regex"  # vLLM before
+    GBNF = "grammar"  # llama.cpp
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintState:
+    """What the LLM server was seen to obey: `kind` is None where that is nothing, or not known yet.
+
+    `probes` tells of each field that was tried: obeyed, ignored, or the error's code. `first_token_seconds` is what the
+    first reply at a level took, for most of which the server compiled; `refused` is what it said where it took none.
+    """
+
+    kind: ConstraintKind | None
+    is_known: bool
+    probes: dict[ConstraintKind, str]
+    first_token_seconds: dict[str, float]
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LLMInfo:
+    """The LLM server as /debug/llm-info shows it."""
+
+    endpoint: str
+    model: str
+    context_tokens: int
+    ready: bool
+    detail: str
+    constraint: ConstraintState
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointState:
     """A speech endpoint as /debug/tts-info shows it; None is what never happened.
@@ -247,6 +283,8 @@ class Rung(StrEnum):
     """How far the ladder was climbed to keep a reply in level; docs/hsk.md explains each."""
 
     WRITTEN = "written"
+    CONSTRAINED = "constrained"
+    BEST = "best"
     RETRY = "retry"
     KEPT = "kept"
     STOCK = "stock"

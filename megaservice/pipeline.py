@@ -10,6 +10,7 @@ from dataclasses import replace
 from megaservice.audio.store import ClipStore, clip_id_of
 from megaservice.errors import AllEnginesFailed, LLMProtocolError, LLMRejected, MegaserviceError, TooLarge
 from megaservice.hsk import Grade
+from megaservice.hsk.constraint import Constraint
 from megaservice.models import (
     ChatEvent,
     ClipFailed,
@@ -19,6 +20,7 @@ from megaservice.models import (
     Problem,
     ReplyDelta,
     ReplyEnd,
+    Rung,
     Sentence,
     SentenceReady,
     TextDelta,
@@ -94,7 +96,8 @@ class _Run:
         self._to_speak: asyncio.Queue[tuple[Sentence, str] | None] = asyncio.Queue(_QUEUE_LENGTH)
         self._splitter = SentenceSplitter(turn.language)
         self._ladders = ladders
-        self._ladder = ladders.ladder(turn, self._ask)
+        self._ladder = ladders.ladder(turn, self)
+        self._constraint: Constraint | None = None
         self._prompt: list[Message] = []
         self._finish_reason = FinishReason.STOP
         self._reply = ""
@@ -180,22 +183,42 @@ class _Run:
             is_tail = is_cut_off and not is_finished(sentence.text)
             yield Piece(sentence.text, transcriber.push(sentence.text), is_tail)
 
-    def _ask(self, request: Sequence[Message]) -> AsyncGenerator[Piece]:
-        """Another answer of the LLM's, to what follows this turn's prompt."""
-        reply = self._chat.stream([*self._prompt, *request], max_tokens=self._max_tokens)
+    def again(self, request: Sequence[Message]) -> AsyncGenerator[Piece]:
+        """See Asking."""
+        reply = self._chat.stream([*self._prompt, *request], max_tokens=self._max_tokens, constraint=self._constraint)
         return self._cut(reply, SentenceSplitter(self._turn.language))
+
+    async def several(self, count: int) -> list[list[Piece]]:
+        """See Asking."""
+        replies = await self._chat.several(
+            self._prompt, count=count, max_tokens=self._max_tokens, constraint=self._constraint
+        )
+        return [
+            [piece async for piece in self._cut(_whole(*reply), SentenceSplitter(self._turn.language))]
+            for reply in replies
+        ]
+
+    async def _constrain(self) -> None:
+        """Hold this turn's replies to the level's words, where the server obeys that."""
+        if self._ladder is None or not self._ladders.constrains(self._turn):
+            return
+        if self._chat.takes_constraint(self._turn.hsk_level or 0):
+            self._constraint = await asyncio.to_thread(self._ladders.constraint, self._turn)
+            self._ladder.rung = Rung.CONSTRAINED
 
     async def _stream_reply(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         """The LLM's answer to a prompt that fits: where the server counts more tokens than we do, a shorter one."""
+        await self._constrain()
         room = await self._chat.context_tokens() - self._max_tokens
         shortest = build_prompt(self._turn, 0)
         for share in _PROMPT_SHARES:
             # A history may be long.
             prompt = self._prompt = await asyncio.to_thread(build_prompt, self._turn, int(room * share))
             try:
-                async with aclosing(self._chat.stream(prompt, max_tokens=self._max_tokens)) as reply:
-                    async for piece in reply:
-                        yield piece
+                reply = self._chat.stream(prompt, max_tokens=self._max_tokens, constraint=self._constraint)
+                async with aclosing(reply) as parts:
+                    async for part in parts:
+                        yield part
                 return
             except LLMRejected as exc:
                 if exc.code != "llm_prompt_too_long":
@@ -274,6 +297,11 @@ class _Run:
         """Note the time of what happens for the first time."""
         if getattr(self._timings, name) is None:
             self._timings = replace(self._timings, **{name: round((self._clock() - self._started) * 1000, 1)})
+
+
+async def _whole(text: str, finish_reason: FinishReason) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+    yield ReplyDelta(text)
+    yield ReplyEnd(finish_reason)
 
 
 def _first(group: BaseExceptionGroup[MegaserviceError]) -> MegaserviceError:

@@ -3,10 +3,13 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
+from megaservice.hsk.constraint import Constraint
 from megaservice.models import (
     Attempt,
     EndpointState,
+    FinishReason,
     Language,
+    LLMInfo,
     Message,
     Readiness,
     ReplyDelta,
@@ -24,11 +27,32 @@ class ChatModel(Protocol):
     @property
     def model_id(self) -> str: ...
 
-    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+    def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, constraint: Constraint | None = None
+    ) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         """Yield deltas, then exactly one ReplyEnd. Raises LLMError. Closing the generator cancels the work upstream.
 
-        `messages` is the system prompt, any few-shot turns, the history and last the learner's message.
+        `messages` is the system prompt, any few-shot turns, the history and last the learner's message. `constraint`
+        holds the reply where the server obeys one.
         """
+        ...
+
+    async def several(
+        self, messages: Sequence[Message], *, count: int, max_tokens: int, constraint: Constraint | None = None
+    ) -> tuple[tuple[str, FinishReason], ...]:
+        """`count` whole replies in one request, or what the server gives of them. Raises LLMError."""
+        ...
+
+    async def meet(self) -> bool:
+        """Whether a server is ready that was not met before; it is asked which constraint it obeys. Never raises."""
+        ...
+
+    def takes_constraint(self, level: int) -> bool:
+        """Whether the server was seen to obey one that its level's words fit into."""
+        ...
+
+    async def info(self) -> LLMInfo:
+        """Never raises."""
         ...
 
     async def context_tokens(self) -> int:

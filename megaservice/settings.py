@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from megaservice.errors import SettingsError
 from megaservice.models import Dialect, SpeechEndpoint
-from megaservice.repair import parse_rungs
+from megaservice.repair import parse_levels, parse_rungs
 
 FAMILIES = ("LLM_", "TTS_", "HSK_", "MEGASERVICE_", "AUDIO_", "LOG_", "DATABASE_")
 
@@ -109,11 +109,19 @@ class Settings(BaseSettings):
     TTS_COOLDOWN_SECONDS: Seconds = Field(5.0, description="A failed endpoint is left out this long at first,")
     TTS_COOLDOWN_MAX_SECONDS: Seconds = Field(60.0, description="doubling up to this.")
 
+    HSK_CONSTRAINT: str = Field(
+        "auto",
+        description="Levels whose words the LLM is held to, where its server obeys: `auto`, `auto:1-3`; or `off`.",
+    )
+    HSK_OWN_WORDS: str = Field(
+        "off",  # each message with a hard word is a grammar of its own, which the server compiles and keeps
+        description="Levels at which the words of the learner's own message need no level: `auto`, `auto:4-6`; `off`.",
+    )
     HSK_REPAIR: str = Field(
-        "off",  # without the level's constraint it ends half the replies of a small model on a stock question
+        "best:1-3,kept:1-3,stock:1-3",
         description="Cures for sentences above the level, each with or without levels (`retry:1-3`); or `off`.",
     )
-    HSK_REPAIR_SAMPLES: int = Field(1, ge=1, le=8, description="Answers that a retry asks for at once.")
+    HSK_REPAIR_SAMPLES: int = Field(3, ge=2, le=8, description="Answers that `best` asks for in one request.")
     HSK_REPAIR_BUDGET_SECONDS: Seconds = Field(3.0, description="Longest wait for them; then a turn goes on without.")
 
     AUDIO_DIR: Path = Field(Path("audio"), description="Where clips are stored.")
@@ -137,6 +145,12 @@ class Settings(BaseSettings):
     MEGASERVICE_MAX_MESSAGE_CHARACTERS: int = Field(2000, ge=1, description="Longest message; above it a 413.")
     MEGASERVICE_MAX_RUNNING_TURNS: int = Field(8, ge=1, description="Turns at work at once; above it a 503.")
     MEGASERVICE_TURNS_KEPT: int = Field(200, ge=1, description="Finished turns held in memory.")
+
+    @field_validator("HSK_CONSTRAINT", "HSK_OWN_WORDS")
+    @classmethod
+    def _hsk_levels(cls, value: str) -> str:
+        parse_levels(value)
+        return value
 
     @field_validator("HSK_REPAIR")
     @classmethod

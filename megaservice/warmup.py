@@ -1,4 +1,4 @@
-"""Has the LLM read each level's fixed prompt before the first learner asks: its prefix cache then holds them."""
+"""Has the LLM read each level's prompt and compile its words before the first learner asks: servers keep both."""
 
 import asyncio
 import logging
@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from megaservice.errors import LLMError
+from megaservice.hsk import DEFAULT_STANDARD
 from megaservice.logs import fields
 from megaservice.models import Language, Message, Role
 from megaservice.prompts.builder import opening
 from megaservice.protocols import ChatModel
+from megaservice.repair import Ladders
 
 log = logging.getLogger(__name__)
 
@@ -19,20 +21,43 @@ _PROMPTS: tuple[tuple[Language, int | None], ...] = (
     (Language.EN, None),
 )
 _POLL_SECONDS = 1.0
+_LOOK_SECONDS = 10.0  # between two looks at a server that is there
+
+
+async def look_after(
+    chat: ChatModel,
+    ladders: Ladders,
+    is_busy: Callable[[], bool],
+    *,
+    warms: bool,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """For ever: find out what an LLM server that comes up obeys, and have it read the prompts."""
+    while True:
+        while is_busy():
+            await sleep(_POLL_SECONDS)
+        is_met = await chat.meet()
+        if is_met and warms:
+            await warm_up(chat, ladders, is_busy, sleep)
+        await sleep(_LOOK_SECONDS if is_met or (await chat.readiness()).ready else _POLL_SECONDS)
 
 
 async def warm_up(
-    chat: ChatModel, is_busy: Callable[[], bool], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chat: ChatModel,
+    ladders: Ladders,
+    is_busy: Callable[[], bool],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Wait until the LLM is there, then ask for one token a prompt; while `is_busy()`, learners go first."""
-    while not (await chat.readiness()).ready:
-        await sleep(_POLL_SECONDS)
+    """Ask for one token a prompt, under the level's constraint; while `is_busy()`, learners go first."""
     for language, level in _PROMPTS:
         while is_busy():
             await sleep(_POLL_SECONDS)
         messages = [*opening(language, level), Message(Role.USER, _GREETING[language])]
+        constraint = None
+        if level is not None and level in ladders.constrained_levels and chat.takes_constraint(level):
+            constraint = await asyncio.to_thread(ladders.constraints[DEFAULT_STANDARD].at, level)
         try:
-            async with aclosing(chat.stream(messages, max_tokens=1)) as reply:
+            async with aclosing(chat.stream(messages, max_tokens=1, constraint=constraint)) as reply:
                 async for _ in reply:
                     pass
         except LLMError as exc:

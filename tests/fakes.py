@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from megaservice.errors import AllEnginesFailed, MegaserviceError, TTSError
+from megaservice.hsk.constraint import Constraint
 from megaservice.models import (
     Attempt,
     EndpointState,
     FinishReason,
     Language,
+    LLMInfo,
     Message,
     Readiness,
     ReplyDelta,
@@ -34,13 +36,19 @@ class FakeChat:
         self._context_tokens = context_tokens
         self.prompts: list[list[Message]] = []
         self.max_tokens: list[int] = []
+        self.constraints: list[Constraint | None] = []
+        self.obeys = False
+        self.met = False
         self.closed = 0
         self.not_ready_for = 0
 
-    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+    async def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, constraint: Constraint | None = None
+    ) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         script = self._scripts[min(len(self.prompts), len(self._scripts) - 1)]
         self.prompts.append(list(messages))
         self.max_tokens.append(max_tokens)
+        self.constraints.append(constraint)
         try:
             for step in script:
                 match step:
@@ -54,6 +62,24 @@ class FakeChat:
                         raise step
         finally:
             self.closed += 1
+
+    async def several(
+        self, messages: Sequence[Message], *, count: int, max_tokens: int, constraint: Constraint | None = None
+    ) -> tuple[tuple[str, FinishReason], ...]:
+        """Of the next script each text is a reply."""
+        stream = self.stream(messages, max_tokens=max_tokens, constraint=constraint)
+        texts = [part.text async for part in stream if isinstance(part, ReplyDelta)]
+        return tuple((text, FinishReason.STOP) for text in texts[:count])
+
+    async def meet(self) -> bool:
+        was_met, self.met = self.met, (await self.readiness()).ready
+        return self.met and not was_met
+
+    def takes_constraint(self, level: int) -> bool:
+        return self.obeys
+
+    async def info(self) -> LLMInfo:
+        raise NotImplementedError
 
     async def context_tokens(self) -> int:
         return self._context_tokens

@@ -15,12 +15,24 @@ from enum import StrEnum
 from pathlib import Path
 
 from megaservice.audio.store import ClipStore
-from megaservice.hsk import Grader, Lexicon, Verdict
+from megaservice.hsk import DEFAULT_STANDARD, Grader, Lexicon, Standard, Verdict
+from megaservice.hsk.constraint import Constraint, Constraints
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog
-from megaservice.models import Language, Message, Readiness, ReplyDelta, ReplyEnd, Rung, Turn, TurnCompleted
+from megaservice.models import (
+    FinishReason,
+    Language,
+    LLMInfo,
+    Message,
+    Readiness,
+    ReplyDelta,
+    ReplyEnd,
+    Rung,
+    Turn,
+    TurnCompleted,
+)
 from megaservice.pipeline import run_turn
-from megaservice.repair import Ladders, RepairRules, parse_rungs
+from megaservice.repair import Ladders, RepairRules, parse_levels, parse_rungs
 from megaservice.settings import Settings
 from tests.fakes import VOICE, FakeSpeech
 
@@ -53,6 +65,7 @@ class Mode(StrEnum):
     PLAIN = "plain"
     EXAMPLES = "examples"
     REPAIR = "repair"
+    CONSTRAINT = "constraint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +91,24 @@ class WithoutExamples:
         self._chat = chat
         self.model_id = chat.model_id
 
-    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
-        return self._chat.stream([messages[0], messages[-1]], max_tokens=max_tokens)
+    def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, constraint: Constraint | None = None
+    ) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+        return self._chat.stream([messages[0], messages[-1]], max_tokens=max_tokens, constraint=constraint)
+
+    async def several(
+        self, messages: Sequence[Message], *, count: int, max_tokens: int, constraint: Constraint | None = None
+    ) -> tuple[tuple[str, FinishReason], ...]:
+        return await self._chat.several(messages, count=count, max_tokens=max_tokens, constraint=constraint)
+
+    async def meet(self) -> bool:
+        return await self._chat.meet()
+
+    def takes_constraint(self, level: int) -> bool:
+        return self._chat.takes_constraint(level)
+
+    async def info(self) -> LLMInfo:
+        return await self._chat.info()
 
     async def context_tokens(self) -> int:
         return await self._chat.context_tokens()
@@ -109,21 +138,25 @@ async def run(
     settings: Settings, levels: Sequence[int], modes: Sequence[Mode], count: int, file: Path = REPLIES_FILE
 ) -> None:
     """Ask for what is not there yet: `count` messages, spread over the levels that they were written for."""
-    grader = Grader(Lexicon.load())
+    lexicon = Lexicon.load()
+    grader = Grader(lexicon)
+    constraints = {DEFAULT_STANDARD: Constraints(lexicon, grader)}
     chat = ChatClient.from_settings(settings, PayloadLog())
+    await chat.meet()
     asked = messages()
     asked = asked[:: max(1, len(asked) // count)][:count]
     done = {(reply.level, reply.mode, reply.message) for reply in replies(file)}
-    wanted = [(level, mode, said) for level in levels for mode in modes for said in asked]
+    wanted = [(level, mode, said) for level in levels for said in asked for mode in modes]
     missing = [one for one in wanted if one not in done]
-    warm: tuple[int, Mode] | None = None
+    warm: set[tuple[int, Mode]] = set()
     started = time.monotonic()
     try:
         for number, (level, mode, said) in enumerate(missing, 1):
-            if warm != (level, mode):  # the server reads a level's prompt once
-                await _ask(chat, grader, settings, level, mode, "你好！")
-                warm = (level, mode)
-            reply = await _ask(chat, grader, settings, level, mode, said)
+            ladders = _ladders(settings, grader, constraints, mode)
+            if (level, mode) not in warm:  # the server reads a level's prompt once, and compiles its words
+                await _ask(chat, ladders, settings, level, mode, "你好！")
+                warm.add((level, mode))
+            reply = await _ask(chat, ladders, settings, level, mode, said)
             with file.open("a", encoding="utf-8") as kept:
                 kept.write(json.dumps(asdict(reply), ensure_ascii=False) + "\n")
             seconds = time.monotonic() - started
@@ -132,12 +165,17 @@ async def run(
         await chat.aclose()
 
 
-async def _ask(chat: ChatClient, grader: Grader, settings: Settings, level: int, mode: Mode, said: str) -> Reply:
+def _ladders(settings: Settings, grader: Grader, constraints: dict[Standard, Constraints], mode: Mode) -> Ladders:
     rules = RepairRules(
-        parse_rungs(settings.HSK_REPAIR if mode is Mode.REPAIR else "off"),
+        parse_rungs(settings.HSK_REPAIR if mode in (Mode.REPAIR, Mode.CONSTRAINT) else "off"),
         settings.HSK_REPAIR_SAMPLES,
         settings.HSK_REPAIR_BUDGET_SECONDS,
     )
+    constrained = parse_levels(settings.HSK_CONSTRAINT if mode is Mode.CONSTRAINT else "off")
+    return Ladders(grader, rules, constraints, constrained)
+
+
+async def _ask(chat: ChatClient, ladders: Ladders, settings: Settings, level: int, mode: Mode, said: str) -> Reply:
     turn = Turn(f"{level}{mode}{said}", None, said, Language.ZH, level, VOICE, speak=False)
     running = run_turn(
         turn,
@@ -145,7 +183,7 @@ async def _ask(chat: ChatClient, grader: Grader, settings: Settings, level: int,
         speech=FakeSpeech(),
         clips=ClipStore(Path(), max_age_seconds=1, max_bytes=1),
         max_tokens=settings.LLM_MAX_TOKENS,
-        ladders=Ladders(grader, rules),
+        ladders=ladders,
     )
     async with aclosing(running):
         last = [event async for event in running][-1]
@@ -161,7 +199,7 @@ async def _ask(chat: ChatClient, grader: Grader, settings: Settings, level: int,
         verdict=last.level.verdict,
         coverage=round(last.level.coverage, 4),
         flagged=tuple(flag.word for flag in last.level.flagged),
-        is_chinese=grader.grade(last.reply, level).reject_reason is None,
+        is_chinese=ladders.grader.grade(last.reply, level).reject_reason is None,
         rung=last.level.rung,
         first_sentence_seconds=round(last.timings.first_sentence / 1000, 3),
         total_seconds=round(last.timings.total / 1000, 3),
@@ -189,10 +227,10 @@ def _report(seen: Sequence[Reply]) -> Iterator[str]:
     for (level, mode), group in grouped.items():
         yield f"\n### HSK {level}, {mode}\n"
         every = max(1, len(group) // _SAMPLES)
-        is_read_whole = mode is Mode.REPAIR and level <= _LEVELS_READ
+        is_read_whole = mode is Mode.CONSTRAINT and level <= _LEVELS_READ
         for reply in group if is_read_whole else group[::every][:_SAMPLES]:
             mark = {None: "", True: " ✓", False: " ✗"}[reply.answers]
-            told = "" if reply.rung is Rung.WRITTEN else f" ({reply.rung})"
+            told = "" if reply.rung in (Rung.WRITTEN, Rung.CONSTRAINED) else f" ({reply.rung})"
             above = f" — {'、'.join(reply.flagged)}" if reply.flagged else ""
             yield f"- {reply.message} → {' '.join(reply.text.split())}{told}{above}{mark}"
 

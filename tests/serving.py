@@ -38,6 +38,7 @@ def settings_for(directory: Path, **values: object) -> Settings:
         "LOG_DIR": directory / "logs",
         "TTS_VOICES_FILE": voices_file,
         "LLM_WARM_UP": False,
+        "HSK_CONSTRAINT": "off",
         "TTS_WARM_UP": False,
     }
     return Settings.model_validate(own | values)

@@ -152,7 +152,7 @@ async def test_a_repair_that_takes_too_long_is_left(tmp_path: Path) -> None:
 
 
 async def test_without_repair_a_reply_above_the_level_says_so(tmp_path: Path) -> None:
-    async with VLLM(Script(HARD)) as llm, running(tmp_path, llm) as client:
+    async with VLLM(Script(HARD)) as llm, running(tmp_path, llm, HSK_REPAIR="off") as client:
         reply = (await client.post("/chat", json=HELLO | {"speak": False})).json()
     assert reply["reply"] == HARD
     assert (reply["level"]["rung"], reply["level"]["verdict"]) == ("written", "above")

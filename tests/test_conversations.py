@@ -48,6 +48,7 @@ async def process(directory: Path, llm: VLLM, voice: GPTSoVITS) -> AsyncGenerato
         "TTS_ENDPOINTS": f"sovits-v2+{voice.url}",
         "TTS_VOICES_FILE": "voices.toml",
         "LLM_WARM_UP": "false",
+        "HSK_CONSTRAINT": "off",
         "TTS_WARM_UP": "false",
         "MEGASERVICE_PORT": str(port),
     }

@@ -31,14 +31,15 @@ async def test_a_run_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
 async def test_modes_differ_in_prompt_and_repair(tmp_path: Path) -> None:
     kept = tmp_path / "replies.jsonl"
     async with VLLM(Script(HARD)) as llm:
-        settings = settings_for(tmp_path, LLM_ENDPOINT=llm.url, HSK_REPAIR="kept,stock")
+        settings = settings_for(tmp_path, LLM_ENDPOINT=llm.url, HSK_REPAIR="kept,stock", HSK_CONSTRAINT="auto")
         await run(settings, [1], list(Mode), 1, kept)
-        lengths = [len(chat.messages) for chat in llm.chats]
+        lengths = [length for chat in llm.chats if (length := len(chat.messages)) > 1]  # the probes have one
     assert (lengths[:2], lengths[2] > 4) == ([2, 2], True)
     assert [(reply.mode, reply.verdict, reply.rung) for reply in replies(kept)] == [
         (Mode.PLAIN, Verdict.ABOVE, Rung.WRITTEN),
         (Mode.EXAMPLES, Verdict.ABOVE, Rung.WRITTEN),
         (Mode.REPAIR, Verdict.STRICT, Rung.STOCK),
+        (Mode.CONSTRAINT, Verdict.STRICT, Rung.STOCK),
     ]
 
 

@@ -12,7 +12,13 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
+from megaservice.hsk import Grader, Lexicon
+from megaservice.hsk.constraint import Constraints
+from megaservice.llm import ChatClient
+from megaservice.models import ConstraintKind, Language, Message, ReplyDelta, Role
+from megaservice.prompts import opening
 from tests.embedded import running
+from tests.gbnf import Grammar
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(600)]
 
@@ -70,6 +76,31 @@ async def test_a_grammar_holds_the_whole_reply(client: httpx.AsyncClient) -> Non
     body = {"messages": HELLO, "max_tokens": 40, "temperature": 0, "structured_outputs": {"grammar": grammar}}
     answer = (await client.post("/v1/chat/completions", json=body)).json()
     assert re.fullmatch("我是(鸭嘴兽|长颈鹿)([，。！](鸭嘴兽|长颈鹿))?", answer["choices"][0]["message"]["content"])
+
+
+async def test_a_turns_reply_is_held_to_its_levels_words(url: str) -> None:
+    lexicon = Lexicon.load()
+    grader = Grader(lexicon)
+    constraint = Constraints(lexicon, grader).at(1)
+    chat = ChatClient(f"{url}/v1", "auto")
+    try:
+        assert await chat.meet()
+        assert (await chat.info()).constraint.kind is ConstraintKind.GRAMMAR
+        told = [*opening(Language.ZH, 1), Message(Role.USER, "你觉得全球化对传统文化有什么影响？")]
+        first = "".join(
+            [
+                part.text
+                async for part in chat.stream(told, max_tokens=64, constraint=constraint)
+                if isinstance(part, ReplyDelta)
+            ]
+        )
+        replies = await chat.several(told, count=3, max_tokens=64, constraint=constraint)
+    finally:
+        await chat.aclose()
+    assert len(replies) == 3
+    for text in (first, *(text for text, _ in replies)):
+        assert Grammar(constraint.grammar).accepts(text), text
+        assert grader.grade(text, 1).in_level, text
 
 
 async def test_a_character_that_comes_in_bytes_is_not_lost(client: httpx.AsyncClient) -> None:

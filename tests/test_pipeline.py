@@ -37,7 +37,8 @@ TURN_ID = "0123456789abcdef0123456789abcdef"
 TURN = Turn(TURN_ID, "c1", "你好！", Language.ZH, None, VOICE)
 STARTED = TurnStarted(TURN_ID, "c1", "fake-model")
 ENDPOINT = FakeSpeech.endpoint
-LADDERS = Ladders(Grader(Lexicon.load()), RepairRules(parse_rungs("retry,kept,stock")))
+LEXICON = Lexicon.load()
+LADDERS = Ladders(Grader(LEXICON), RepairRules(parse_rungs("retry,kept,stock")))
 
 
 async def events_of(

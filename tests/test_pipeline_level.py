@@ -11,6 +11,7 @@ import pytest
 from megaservice.audio.store import ClipStore
 from megaservice.errors import LLMUnavailable
 from megaservice.hsk import DEFAULT_STANDARD, Flag, Standard, Verdict
+from megaservice.hsk.constraint import Constraints
 from megaservice.models import (
     ChatEvent,
     FinishReason,
@@ -21,6 +22,7 @@ from megaservice.models import (
     Rung,
     SentenceReady,
     TextDelta,
+    Turn,
     TurnCompleted,
     TurnStarted,
 )
@@ -28,11 +30,17 @@ from megaservice.pipeline import run_turn
 from megaservice.repair import Ladders, RepairRules, parse_rungs
 from megaservice.repair.stock import stock_questions
 from tests.fakes import FakeChat, FakeSpeech
-from tests.test_pipeline import LADDERS, STARTED, TURN, by_kind, events_of
+from tests.test_pipeline import LADDERS, LEXICON, STARTED, TURN, by_kind, events_of
 
 STOP, LENGTH = FinishReason.STOP, FinishReason.LENGTH
 AT_1 = replace(TURN, hsk_level=1)
 HARD = "环境问题非常复杂。"
+HELD = replace(
+    LADDERS,
+    rules=RepairRules(parse_rungs("best"), 2),
+    constraints={DEFAULT_STANDARD: Constraints(LEXICON, LADDERS.grader)},
+    constrained_levels={1},
+)
 HARD_WORDS = ["环境", "复杂"]
 
 
@@ -107,10 +115,51 @@ async def test_what_already_stands_is_not_said_again(tmp_path: Path) -> None:
 
 
 async def test_the_best_of_several_answers_is_taken(tmp_path: Path) -> None:
-    chat = FakeChat([HARD, STOP], [f"好。{HARD}", STOP], [HARD, STOP], ["我不知道。", STOP])
-    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=ladders("retry,kept", samples=3))
-    assert texts(events) == ["我不知道。"]
-    assert len(chat.prompts) == 4
+    chat = FakeChat([HARD, STOP], [HARD, "我去机场。", f"好。{HARD}", "我不知道。", "好。"])
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=ladders("best,retry,kept", samples=4))
+    assert texts(events) == ["我不知道。"]  # the first that has no word above; 机场 would be accepted
+    assert (report(events).rung, len(chat.prompts)) == (Rung.BEST, 2)
+    assert chat.prompts[0] == chat.prompts[1]
+
+
+async def test_the_retry_follows_where_none_of_several_answers_will_do(tmp_path: Path) -> None:
+    chat = FakeChat([HARD, STOP], [HARD, f"好。{HARD}"], ["我不知道。", STOP])
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=ladders("best,retry", samples=2))
+    assert (texts(events), report(events).rung) == (["我不知道。"], Rung.RETRY)
+
+
+async def test_a_reply_is_held_to_the_levels_words_where_the_server_obeys(tmp_path: Path) -> None:
+    chat = FakeChat([HARD, STOP], ["你好！", "好。"], ["你好！", STOP])
+    chat.obeys = True
+    turn = replace(AT_1, message="你好，我叫Anna，在巧克力公司工作。")
+    events = await events_of(chat, FakeSpeech(), tmp_path, turn, ladders=HELD)
+    [constraint] = {constraint for constraint in chat.constraints if constraint}
+    assert (len(chat.constraints), report(events).rung) == (2, Rung.BEST)
+    assert (constraint.level, constraint.is_widened) == (1, True)
+    assert ("Anna" in constraint.regex, "巧克力" in constraint.regex) == (True, False)
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=HELD)
+    assert (texts(events), report(events).rung) == (["你好！"], Rung.CONSTRAINED)
+    assert chat.constraints[-1] is HELD.constraints[DEFAULT_STANDARD].at(1)
+
+
+@pytest.mark.parametrize("turn", [TURN, replace(TURN, language=Language.EN), replace(TURN, hsk_level=2), AT_1])
+async def test_other_turns_are_not_held_to_words(tmp_path: Path, turn: Turn) -> None:
+    chat = FakeChat(["你好！", STOP])
+    chat.obeys = turn is not AT_1  # which has no server that obeys
+    events = await events_of(chat, FakeSpeech(), tmp_path, turn, ladders=HELD)
+    assert chat.constraints == [None]
+    assert isinstance(events[-1], TurnCompleted)
+    assert events[-1].level is None or events[-1].level.rung is Rung.WRITTEN
+
+
+async def test_the_learners_own_words_may_be_said_where_that_is_set(tmp_path: Path) -> None:
+    turn = replace(AT_1, message="我在巧克力公司工作。")
+    chat = FakeChat(["你喜欢巧克力吗？", STOP])
+    chat.obeys = True
+    events = await events_of(chat, FakeSpeech(), tmp_path, turn, ladders=replace(HELD, own_words_levels={1}))
+    assert (report(events).verdict, report(events).rung) == (Verdict.STRICT, Rung.CONSTRAINED)
+    assert chat.constraints[0] is not None
+    assert "巧克力" in chat.constraints[0].regex
 
 
 async def test_when_the_retry_fails_the_sentences_in_level_are_kept(tmp_path: Path) -> None:
@@ -215,15 +264,15 @@ async def test_a_turn_closed_in_mid_repair_stops_all_answers(tmp_path: Path) -> 
     never = asyncio.Event()
     chat = FakeChat(["你好！", HARD, "我们都", never], ["我", never])
     store = ClipStore(tmp_path, max_age_seconds=3600, max_bytes=1e9)
-    repairing = ladders("retry,kept,stock", samples=2)
+    repairing = ladders("retry,kept,stock")
     running = run_turn(AT_1, chat=chat, speech=FakeSpeech(), clips=store, max_tokens=64, ladders=repairing)
     async with aclosing(running):
         async for event in running:
             if isinstance(event, SentenceReady):
-                while len(chat.prompts) < 3:
+                while len(chat.prompts) < 2:
                     await asyncio.sleep(0)
                 break
-    assert chat.closed == 3
+    assert chat.closed == 2
 
 
 async def test_a_stream_that_fails_behind_a_good_sentence_fails_the_turn(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from megaservice.hsk import Grader, Lexicon, Standard
 from megaservice.models import Message, Role, Rung
-from megaservice.repair import parse_rungs
+from megaservice.repair import parse_levels, parse_rungs
 from megaservice.repair.request import retry_request
 from megaservice.repair.stock import stock_question, stock_questions
 
@@ -74,7 +74,15 @@ def test_rungs_hold_for_their_levels() -> None:
     assert parse_rungs("off") == dict.fromkeys(LEVELS, frozenset())
 
 
+def test_constrained_levels() -> None:
+    assert parse_levels("auto") == set(LEVELS)
+    assert [set(parse_levels(value)) for value in ("auto:2-3", "auto:4", "off")] == [{2, 3}, {4}, set()]
+    for value in ("on", "auto:7", "auto,off", ""):
+        with pytest.raises(ValueError, match="off, or auto with or without levels"):
+            parse_levels(value)
+
+
 @pytest.mark.parametrize("value", ["written", "retry,", "on", "retry:7", "retry:1-", "keep"])
 def test_other_rungs_are_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="off, or some of retry, kept, stock"):
+    with pytest.raises(ValueError, match="off, or some of best, retry, kept, stock"):
         parse_rungs(value)

@@ -20,32 +20,49 @@ _MOST_CLAUSES = 5
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What a reply is held to. `regex` is for servers that take no grammar: it lets 小说 pass as 小 and 说."""
+    """What a reply is held to.
+
+    `regex`, for servers that take no grammar, and `plain_grammar`, for one that takes long over a large one, let 小说
+    pass as 小 and 说.
+
+    `is_widened` by the words of one turn: the server has not seen it before.
+    """
 
     level: int
     regex: str
     grammar: str
+    plain_grammar: str
+    standard: Standard = DEFAULT_STANDARD
+    is_widened: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.standard} level {self.level}{' and more words' if self.is_widened else ''}"
 
 
 class Constraints:
     """Constraints of all levels under one word list, each worked out once: up to some seconds at the high levels."""
 
     def __init__(self, lexicon: Lexicon, grader: Grader, standard: Standard = DEFAULT_STANDARD) -> None:
+        self._standard = standard
         self._sayable = Sayable(lexicon, grader, standard)
         self._lock = threading.Lock()
         self._words = lru_cache(_LISTS_KEPT)(self._words_of)
         self._made = lru_cache(_TOLD_KEPT)(self._make)
 
-    def at(self, level: int, messages: Sequence[str] = (), names: Collection[str] = ()) -> Constraint:
+    def at(
+        self, level: int, messages: Sequence[str] = (), names: Collection[str] = (), *, own_words: bool = True
+    ) -> Constraint:
         """The level's own constraint, widened by `names` and by what a learner told.
 
-        `messages` are hers, the last one latest. All names in them may be said, and any word of the last.
+        `messages` are hers, the last one latest. All names in them may be said, and with `own_words` any word of the
+        last: each time another constraint, which the server has to compile.
         """
         with self._lock:
             words, _ = self._words(level)
             told = [self._sayable.told(message, level) for message in messages]
             all_names = frozenset(names).union(*(told_names for told_names, _ in told))
-            above = told[-1][1] if told else frozenset()
+            above = told[-1][1] if told and own_words else frozenset()
             return self._made(level, all_names - words, above - words)
 
     def _words_of(self, level: int) -> tuple[frozenset[str], frozenset[Chain]]:
@@ -59,8 +76,9 @@ class Constraints:
         words, forbidden = self._words(level)
         said = words | names | above
         # Words of one turn make a grammar that the server has not seen: with all that is forbidden it takes seconds.
-        grammar = gbnf(said, () if above else forbidden, sentences=_MOST_SENTENCES, clauses=_MOST_CLAUSES)
-        return Constraint(level, _regex(said), grammar)
+        plain = gbnf(said, (), sentences=_MOST_SENTENCES, clauses=_MOST_CLAUSES)
+        grammar = plain if above else gbnf(said, forbidden, sentences=_MOST_SENTENCES, clauses=_MOST_CLAUSES)
+        return Constraint(level, _regex(said), grammar, plain, self._standard, bool(names or above))
 
 
 def _can_be_said(text: str, words: Collection[str], forbidden: Collection[Chain], said: Chain = ()) -> bool:

@@ -3,19 +3,24 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import httpx
 import openai
 from openai import AsyncStream
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
-from megaservice.errors import LLMError
-from megaservice.llm.faults import Faults
+from megaservice.errors import LLMError, LLMProtocolError, LLMRejected, LLMUnavailable
+from megaservice.hsk.constraint import Constraint
+from megaservice.llm.constraining import OBEYED, PROBE, PROBE_TOKENS, Constraining, outcome_of, probe_body
+from megaservice.llm.faults import PROMPT_TOO_LONG, Faults
 from megaservice.logs import PayloadLog, fields
-from megaservice.models import FinishReason, Message, Readiness, ReplyDelta, ReplyEnd
+from megaservice.models import ConstraintKind, FinishReason, LLMInfo, Message, Readiness, ReplyDelta, ReplyEnd
+from megaservice.repair.rules import OFF
 from megaservice.settings import Settings
 
 _DONE_TIMEOUT_SECONDS = 0.5  # after the finish_reason only usage and [DONE] can come
@@ -75,6 +80,7 @@ class ChatClient:
         max_model_len: int = 2048,
         timeouts: Timeouts | None = None,
         payloads: PayloadLog | None = None,
+        probes: bool = True,
     ) -> None:
         scheme, _, rest = base_url.rstrip("/").partition("://")
         self._endpoint = f"{scheme}://{rest.rpartition('@')[2]}"  # without user and password, for people
@@ -86,6 +92,9 @@ class ChatClient:
         self._timeouts = timeouts or Timeouts()
         self._payloads = payloads or PayloadLog()
         self._context_tokens: int | None = None
+        self._constraining = Constraining()
+        self._probes = probes
+        self._served: tuple[str, ...] = ()
         self._faults = Faults(self._endpoint, model_id)
         # Only connecting is timed by httpx: its read timeout starts anew with each byte, and a comment is bytes.
         timeout = httpx.Timeout(None, connect=self._timeouts.connect_seconds)
@@ -113,6 +122,7 @@ class ChatClient:
                 between_tokens_seconds=settings.LLM_BETWEEN_TOKENS_TIMEOUT_SECONDS,
             ),
             payloads=payloads,
+            probes=settings.HSK_CONSTRAINT != OFF,
         )
 
     @property
@@ -122,11 +132,95 @@ class ChatClient:
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
-        """See ChatModel. The deadline of each wait starts when the caller asks, so a slow caller is no silence."""
+    async def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, constraint: Constraint | None = None
+    ) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+        """See ChatModel. A server that refuses a constraint writes without it."""
+        body = self._constraining.body(constraint)
+        started = time.monotonic()
+        is_first = bool(body)
+        try:
+            async with aclosing(self._write(messages, max_tokens, body)) as parts:
+                async for part in parts:
+                    if is_first and constraint is not None:
+                        self._constraining.wrote(constraint, time.monotonic() - started)
+                    is_first = False
+                    yield part
+            return
+        except LLMRejected as exc:
+            if not body or constraint is None or exc.code == PROMPT_TOO_LONG:
+                raise
+            refused = exc.message
+        async with aclosing(self._write(messages, max_tokens, {})) as parts:
+            async for part in parts:
+                self._constraining.was_refused(constraint, refused)
+                yield part
+
+    async def several(
+        self, messages: Sequence[Message], *, count: int, max_tokens: int, constraint: Constraint | None = None
+    ) -> tuple[tuple[str, FinishReason], ...]:
+        prompt, sampling = self._request(messages, max_tokens)
+        seconds = self._timeouts.first_token_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await self._client.chat.completions.create(
+                    model=self._model_id,
+                    messages=prompt,
+                    n=count,
+                    extra_body=self._constraining.body(constraint),
+                    **sampling,
+                )
+            return tuple((one.message.content or "", self._known(one.finish_reason)) for one in answer.choices)
+        except (TimeoutError, openai.APIConnectionError, openai.APIStatusError, httpx.HTTPError) as exc:
+            raise self._unanswered(exc, seconds) from exc
+        except (openai.APIError, ValueError, AttributeError, TypeError) as exc:
+            raise self._faults.makes_no_sense("an answer") from exc
+
+    async def meet(self) -> bool:
+        if not (await self.readiness()).ready or self._constraining.is_known:
+            return False
+        probes: dict[ConstraintKind, str] = {}
+        for kind in ConstraintKind if self._probes else ():
+            probes[kind] = await self._probe(kind)
+            if probes[kind] == OBEYED:
+                break
+        if not (await self.readiness()).ready:  # what failed was the server
+            return False
+        self._constraining.learn(probes)
+        _log.info("LLM server met", extra=fields(model=self._model_id, constraint=self._constraining.state().kind))
+        return True
+
+    async def _probe(self, kind: ConstraintKind) -> str:
+        """What comes of the field: obeyed, ignored, or the error's code."""
+        written = ""
+        try:
+            async for part in self._write(PROBE, PROBE_TOKENS, probe_body(kind)):
+                written += part.text if isinstance(part, ReplyDelta) else ""
+        except LLMError as exc:
+            return exc.code
+        return outcome_of(written)
+
+    def takes_constraint(self, level: int) -> bool:
+        return self._constraining.takes(level)
+
+    async def info(self) -> LLMInfo:
+        readiness = await self.readiness()
+        return LLMInfo(
+            self._endpoint,
+            self._model_id,
+            await self.context_tokens(),
+            readiness.ready,
+            readiness.detail,
+            self._constraining.state(),
+        )
+
+    async def _write(
+        self, messages: Sequence[Message], max_tokens: int, body: Mapping[str, object]
+    ) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
+        """The deadline of each wait starts when the caller asks, so a slow caller is no silence."""
         wait = _Wait(self._timeouts.first_token_seconds)
         try:
-            chunks = await self._open(messages, max_tokens, wait)
+            chunks = await self._open(messages, max_tokens, body, wait)
             written: list[str] = []
             try:
                 finish_reason: str | None = None
@@ -143,8 +237,10 @@ class ChatClient:
             finally:
                 await chunks.close()
                 self._log_response(chunks.response, "".join(written))
-        except LLMError:
+        except LLMError as exc:
             self._context_tokens = None  # what comes back may be another server
+            if isinstance(exc, LLMUnavailable | LLMProtocolError):
+                self._constraining.doubt()
             raise
 
     async def context_tokens(self) -> int:
@@ -160,6 +256,7 @@ class ChatClient:
         try:
             served = await self._served_models(self._timeouts.models_seconds)
         except LLMError as exc:
+            self._constraining.doubt()
             return Readiness(ready=False, detail=exc.message, endpoint=self._endpoint)
         names = ", ".join(served) or "no model"
         detail = f"The LLM at {self._endpoint} serves {names}"
@@ -167,28 +264,31 @@ class ChatClient:
             detail += f", LLM_MODEL_ID is {self._model_id}"
         return Readiness(ready=bool(served), detail=f"{detail}.", endpoint=self._endpoint)
 
+    def _request(
+        self, messages: Sequence[Message], max_tokens: int
+    ) -> tuple["list[ChatCompletionMessageParam]", dict[str, Any]]:
+        """The prompt, and all that else every request has: servers' own defaults differ, and without max_tokens vLLM
+        writes until it is full."""
+        prompt = [{"role": message.role.value, "content": message.content} for message in messages]
+        sampling = {"max_tokens": max_tokens, "temperature": self._temperature, "top_p": self._top_p}
+        return cast("list[ChatCompletionMessageParam]", prompt), sampling
+
     async def _open(
-        self, messages: Sequence[Message], max_tokens: int, wait: _Wait
+        self, messages: Sequence[Message], max_tokens: int, extra: Mapping[str, object], wait: _Wait
     ) -> AsyncStream[ChatCompletionChunk]:
         if self._model_id == _AUTO:  # the list of models came too late before: no server knows that name
             await self._served_models(wait.deadline - asyncio.get_running_loop().time())
             if self._model_id == _AUTO:
                 raise self._faults.serves_nothing()
-        prompt = [{"role": message.role.value, "content": message.content} for message in messages]
-        # All of these always: servers' own defaults differ, and without max_tokens vLLM writes until it is full.
-        sampling = {"max_tokens": max_tokens, "temperature": self._temperature, "top_p": self._top_p}
-        body = {"model": self._model_id, "messages": prompt, "stream": True, **sampling}
+        prompt, sampling = self._request(messages, max_tokens)
+        body = {"model": self._model_id, "messages": prompt, "stream": True, **sampling, **extra}
         self._payloads.request("llm", f"{self._endpoint}/chat/completions", body)
         try:
             async with asyncio.timeout_at(wait.deadline):
-                return await self._client.chat.completions.create(
-                    model=self._model_id,
-                    messages=cast("list[ChatCompletionMessageParam]", prompt),
-                    stream=True,
-                    max_tokens=max_tokens,
-                    temperature=self._temperature,
-                    top_p=self._top_p,
+                chunks: AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(
+                    model=self._model_id, messages=prompt, stream=True, extra_body=dict(extra), **sampling
                 )
+                return chunks
         except openai.APIStatusError as exc:
             self._log_response(exc.response, exc.response.text)
             raise self._unanswered(exc, wait.seconds) from exc
@@ -236,6 +336,9 @@ class ChatClient:
             raise self._unanswered(exc, timeout_seconds) from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise self._faults.makes_no_sense("a list of models") from exc
+        if tuple(served) != self._served:
+            self._served = tuple(served)
+            self._constraining.doubt()
         if self._takes_any_model and served:
             self._model_id = next(iter(served))
             self._faults = Faults(self._endpoint, self._model_id)

@@ -2,6 +2,6 @@
 
 from megaservice.repair.ladder import Ladder, Piece
 from megaservice.repair.ladders import Ladders
-from megaservice.repair.rules import RepairRules, parse_rungs
+from megaservice.repair.rules import RepairRules, parse_levels, parse_rungs
 
-__all__ = ["Ladder", "Ladders", "Piece", "RepairRules", "parse_rungs"]
+__all__ = ["Ladder", "Ladders", "Piece", "RepairRules", "parse_levels", "parse_rungs"]

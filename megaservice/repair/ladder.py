@@ -1,9 +1,10 @@
 """Ladder: from the sentences that the LLM writes to those that may be said, by the rungs that a level allows."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 from megaservice.errors import LLMError
 from megaservice.hsk import Grade
@@ -25,19 +26,28 @@ class Piece:
     is_tail: bool = False
 
 
-Ask = Callable[[Sequence[Message]], AsyncGenerator[Piece]]  # what the LLM answers when these follow the turn's prompt
+class Asking(Protocol):
+    """The LLM as one turn asks it. Both raise LLMError."""
+
+    def again(self, request: Sequence[Message]) -> AsyncGenerator[Piece]:
+        """What it answers when these follow the turn's prompt."""
+        ...
+
+    async def several(self, count: int) -> Sequence[Sequence[Piece]]:
+        """Other answers to the turn's prompt, in one request."""
+        ...
 
 
 class Ladder:
     """One turn's. `rung` is the last one that was needed."""
 
-    def __init__(self, turn: Turn, meter: Meter, rules: RepairRules, ask: Ask) -> None:
+    def __init__(self, turn: Turn, meter: Meter, rules: RepairRules, asking: Asking) -> None:
         self.rung = Rung.WRITTEN
         self._turn = turn
         self._meter = meter
         self._rules = rules
         self._rungs = rules.rungs[meter.level]
-        self._ask = ask
+        self._asking = asking
         self._said = ""
 
     async def climb(self, written: AsyncGenerator[Piece]) -> AsyncGenerator[tuple[Piece, Grade | None]]:
@@ -54,10 +64,10 @@ class Ladder:
                 yield self._say(piece)
                 continue
             refused.append(piece)
-            if len(refused) == 1 and Rung.RETRY in self._rungs:
-                is_whole, spare = await self._retry(piece)
-                if is_whole:
-                    self.rung = Rung.RETRY
+            if len(refused) == 1 and self._rungs & {Rung.BEST, Rung.RETRY}:
+                rung, spare = await self._better(piece)
+                if rung is not None:
+                    self.rung = rung
                     for better in spare:
                         yield self._say(better)
                     return
@@ -73,7 +83,7 @@ class Ladder:
         """What is said at the end where sentences were left out."""
         if not refused or not self._rungs & {Rung.KEPT, Rung.STOCK}:
             return
-        self.rung = Rung.KEPT
+        begun_on, self.rung = self.rung, Rung.KEPT
         if not self._said.strip() and Rung.KEPT in self._rungs:
             yield from spare
         if Rung.STOCK in self._rungs and not any(mark in self._said for mark in _QUESTION_MARKS):
@@ -81,44 +91,62 @@ class Ladder:
             question = stock_question(self._meter.level, self._turn.turn_id, self._turn.history)
             yield Piece(question, question)
         elif not self._said.strip():
-            self.rung = Rung.WRITTEN
+            self.rung = begun_on
             yield from refused
 
-    async def _retry(self, refused: Piece) -> tuple[bool, list[Piece]]:
-        """Whether one of the answers may be said as a whole, and what of the best one may be said."""
-        request = retry_request(self._said + refused.text, self._meter.grade(refused.text))
-        answers = [asyncio.create_task(self._answer(request)) for _ in range(self._rules.samples)]
-        best: tuple[bool, list[Piece]] = (False, [])
+    async def _better(self, refused: Piece) -> tuple[Rung | None, list[Piece]]:
+        """The rung that gave an answer which may be said as a whole, and what may be said of the best one."""
+        best: list[Piece] = []
         try:
             async with asyncio.timeout(self._rules.budget_seconds):
-                for answer in asyncio.as_completed(answers):
-                    best = max(best, await answer, key=lambda one: (one[0], len(one[1])))
-                    if best[0]:
-                        break
-        except TimeoutError:
+                for rung, answers in ((Rung.BEST, self._others), (Rung.RETRY, self._retried)):
+                    if rung in self._rungs:
+                        async with aclosing(answers(refused)) as given:
+                            async for is_whole, pieces in given:
+                                best = max(best, pieces, key=len)
+                                if is_whole:
+                                    return rung, pieces
+        except (TimeoutError, LLMError):
             pass
-        finally:
-            for task in answers:
-                task.cancel()
-            await asyncio.wait(answers)
-        return best
+        return None, best
+
+    async def _others(self, _: Piece) -> AsyncGenerator[tuple[bool, list[Piece]]]:
+        answers = await self._asking.several(self._rules.samples)
+        for answer in sorted(answers, key=lambda answer: -self._meter.coverage("".join(one.text for one in answer))):
+            kept, is_refused = self._sayable(answer)
+            yield bool(kept) and not is_refused, kept
+
+    async def _retried(self, refused: Piece) -> AsyncGenerator[tuple[bool, list[Piece]]]:
+        yield await self._answer(retry_request(self._said + refused.text, self._meter.grade(refused.text)))
 
     async def _answer(self, request: Sequence[Message]) -> tuple[bool, list[Piece]]:
         """Read only as far as it may be said."""
+        read: list[Piece] = []
         kept: list[Piece] = []
-        said = self._said
+        is_refused = False
         try:
-            async with aclosing(self._ask(request)) as pieces:
+            async with aclosing(self._asking.again(request)) as pieces:
                 async for piece in pieces:
-                    if piece.is_tail or _is_hidden(piece) or piece.text.strip() in said:  # what stands is said again
-                        continue
-                    if not self._meter.fits(said, piece.text):
-                        return False, kept
-                    kept.append(piece)
-                    said += piece.text
+                    read.append(piece)
+                    kept, is_refused = self._sayable(read)
+                    if is_refused:
+                        break
         except LLMError:
             return False, kept
-        return bool(kept), kept
+        return bool(kept) and not is_refused, kept
+
+    def _sayable(self, answer: Sequence[Piece]) -> tuple[list[Piece], bool]:
+        """What of it may be said, up to the first sentence that may not, and whether there is one."""
+        kept: list[Piece] = []
+        said = self._said
+        for piece in answer:
+            if piece.is_tail or _is_hidden(piece) or piece.text.strip() in said:  # what stands is said again
+                continue
+            if not self._meter.fits(said, piece.text):
+                return kept, True
+            kept.append(piece)
+            said += piece.text
+        return kept, False
 
     def report(self, reply: str) -> LevelReport:
         return self._meter.report(reply, self.rung)

@@ -26,6 +26,10 @@ class Meter:
             for grade in map(self.grade, {sentence, said + sentence})
         )
 
+    def coverage(self, text: str) -> float:
+        grade = self.grade(text)
+        return grade.coverage if grade is not None else 0.0
+
     def report(self, reply: str, rung: Rung) -> LevelReport:
         grade = self._grader.grade(reply, self.level, self._standard, self._names)
         return LevelReport(grade.standard, grade.level, grade.verdict, grade.coverage, rung, grade.flagged)

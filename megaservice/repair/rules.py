@@ -1,4 +1,5 @@
-"""Which rungs of the ladder may be climbed at which level, and for how long: HSK_REPAIR and its companions. No I/O."""
+"""Which rungs of the ladder may be climbed at which level, and for how long: HSK_REPAIR and its companions, and
+HSK_CONSTRAINT. No I/O."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +9,9 @@ from megaservice.hsk.grades import LEVELS
 from megaservice.models import Rung
 
 OFF = "off"
-_CHOICES = tuple(rung for rung in Rung if rung is not Rung.WRITTEN)
+_CHOICES = (Rung.BEST, Rung.RETRY, Rung.KEPT, Rung.STOCK)
 _ENTRY = re.compile(r"([a-z]+)(?::([1-6])(?:-([1-6]))?)?")
+_AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class RepairRules:
     """`budget_seconds` counts from the first sentence above the level; then nothing more is asked of the LLM."""
 
     rungs: Mapping[int, frozenset[Rung]]
-    samples: int = 1
+    samples: int = 3
     budget_seconds: float = 3.0
 
 
@@ -31,8 +33,21 @@ def parse_rungs(value: str) -> dict[int, frozenset[Rung]]:
                 raise ValueError(
                     f"{OFF}, or some of {', '.join(_CHOICES)}, each with or without levels as in retry:1-3"
                 )
-            first = int(parts[2] or LEVELS[0])
-            last = int(parts[3] or parts[2] or LEVELS[-1])
-            for level in range(first, last + 1):
+            for level in _levels(parts):
                 found[level].add(Rung(parts[1]))
     return {level: frozenset(rungs) for level, rungs in found.items()}
+
+
+def parse_levels(value: str) -> frozenset[int]:
+    """The levels of `auto`, `auto:1-3` or `off`. Raises ValueError."""
+    if value.strip() == OFF:
+        return frozenset()
+    parts = _ENTRY.fullmatch(value.strip())
+    if parts is None or parts[1] != _AUTO:
+        raise ValueError(f"{OFF}, or {_AUTO} with or without levels as in {_AUTO}:1-3")
+    return frozenset(_levels(parts))
+
+
+def _levels(entry: re.Match[str]) -> range:
+    first = int(entry[2] or LEVELS[0])
+    return range(first, int(entry[3] or entry[2] or LEVELS[-1]) + 1)

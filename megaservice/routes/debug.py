@@ -1,10 +1,11 @@
-"""GET /debug/tts-info: the speech endpoints in their order and the last attempts; no secrets, no learner's words."""
+"""GET /debug/tts-info: the speech endpoints in their order and the last attempts; /debug/llm-info: the LLM and what it
+obeys. No secrets, no learner's words."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from megaservice.models import EndpointState, TurnAttempt, Voice
-from megaservice.protocols import SpeechChain
+from megaservice.models import EndpointState, LLMInfo, TurnAttempt, Voice
+from megaservice.protocols import ChatModel, SpeechChain
 
 
 class SpeechInfo(BaseModel):
@@ -12,12 +13,16 @@ class SpeechInfo(BaseModel):
     attempts: tuple[TurnAttempt, ...]
 
 
-def debug_routes(speech: SpeechChain, default_voice: Voice) -> APIRouter:
+def debug_routes(chat: ChatModel, speech: SpeechChain, default_voice: Voice) -> APIRouter:
     """`default_voice` is the curl lines' where an endpoint has spoken none yet."""
     router = APIRouter(prefix="/debug", tags=["debug"])
 
     @router.get("/tts-info")
     async def tts_info() -> SpeechInfo:
         return SpeechInfo(endpoints=speech.states(default_voice), attempts=speech.recent_attempts())
+
+    @router.get("/llm-info")
+    async def llm_info() -> LLMInfo:
+        return await chat.info()
 
     return router

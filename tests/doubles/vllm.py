@@ -215,6 +215,9 @@ class VLLM:
         match script.fault:
             case Fault.ERROR_500:
                 return await self._plain(out, 500, b"Internal Server Error", "text/plain; charset=utf-8")
+            case Fault.REFUSED:
+                refusal = self._wire.error(400, "Invalid grammar specification.", "BadRequestError")
+                return await self._plain(out, 400, refusal)
             case Fault.HANG:
                 await asyncio.Event().wait()
         out.cut(script)

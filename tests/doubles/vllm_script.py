@@ -16,6 +16,7 @@ class Fault(StrEnum):
     """What goes wrong with a chat request; those that strike in mid-reply do so after `fault_after_tokens`."""
 
     ERROR_500 = auto()
+    REFUSED = auto()  # a 400, as for a grammar that cannot be compiled
     HANG = auto()  # the request is read, nothing is ever answered
     SILENT_PREFILL = auto()  # head and role chunk, then nothing
     SILENT = auto()  # what 0.32 does on SIGTERM: the stream stays open and silent
