@@ -145,11 +145,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether an upstream answers now, and in a sentence why not; `endpoint` is the one that would be used."""
+    """Whether an upstream answers now, and in a sentence why not; `endpoint` is the one that would be used, and
+    `resting` are those that do not answer."""
 
     ready: bool
     detail: str
     endpoint: str | None = None
+    resting: tuple[str, ...] = ()
 
 
 class ConstraintKind(StrEnum):

@@ -457,7 +457,8 @@ async def test_ready_says_which_upstream_is_missing(tmp_path: Path) -> None:
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
     assert (waiting.status_code, waiting.json()["status"], waiting.json()["llm"]["ready"]) == (503, "waiting", False)
     endpoint = f"sovits-v2+{voice.url}"
-    assert waiting.json()["tts"] == {"ready": True, "endpoint": endpoint, "detail": f"{endpoint} takes connections."}
+    detail = f"{endpoint} takes connections."
+    assert waiting.json()["tts"] == {"ready": True, "endpoint": endpoint, "resting": [], "detail": detail}
     assert (ready.status_code, ready.json()["status"], ready.json()["llm"]["ready"]) == (200, "ready", True)
 
 

@@ -312,9 +312,13 @@ async def test_readiness_names_the_first_endpoint_that_takes_connections() -> No
     engines = [FakeEngine("a", clock, takes_connections=False), FakeEngine("b", clock), FakeEngine("c", clock)]
     chain = FallbackChain(engines, clock=clock)
     b = "sovits-v2+http://b:9880"
-    assert await chain.readiness() == Readiness(True, f"{b} takes connections.", b)
+    a = "sovits-v2+http://a:9880"
+    told = f"{b} takes connections, but not {a}."
+    assert await chain.readiness() == Readiness(True, told, b, resting=(a,))
+    well = FallbackChain(engines[1:], clock=clock)
+    assert await well.readiness() == Readiness(True, f"{b} takes connections.", b)
     alone = FallbackChain(engines[:1], clock=clock)
-    assert await alone.readiness() == Readiness(False, "No speech endpoint takes connections: sovits-v2+http://a:9880.")
+    assert await alone.readiness() == Readiness(False, f"No speech endpoint takes connections: {a}.", resting=(a,))
 
 
 async def test_closing_the_chain_closes_its_engines() -> None:

@@ -22,6 +22,7 @@ class LLMReadiness(BaseModel):
 class SpeechReadiness(BaseModel):
     ready: bool
     endpoint: str | None
+    resting: list[str]
     detail: str
 
 
@@ -46,7 +47,7 @@ def health_routes(chat: ChatModel, speech: SpeechChain) -> APIRouter:
         return ReadyReply(
             status="ready" if both else "waiting",
             llm=LLMReadiness(ready=llm.ready, model=chat.model_id, detail=llm.detail),
-            tts=SpeechReadiness(ready=tts.ready, endpoint=tts.endpoint, detail=tts.detail),
+            tts=SpeechReadiness(ready=tts.ready, endpoint=tts.endpoint, resting=list(tts.resting), detail=tts.detail),
         )
 
     return router

@@ -169,11 +169,15 @@ class FallbackChain:
     async def readiness(self) -> Readiness:
         engines = [slot.engine for slot in self._slots]
         answers = await asyncio.gather(*(engine.takes_connections() for engine in engines))
-        for engine, is_open in zip(engines, answers, strict=True):
-            if is_open:
-                return Readiness(True, f"{engine.endpoint} takes connections.", engine.endpoint)
-        named = ", ".join(engine.endpoint for engine in engines)
-        return Readiness(False, f"No speech endpoint takes connections: {named}." if named else "None is configured.")
+        told = list(zip(engines, answers, strict=True))
+        resting = tuple(engine.endpoint for engine, is_open in told if not is_open)
+        named = ", ".join(resting)
+        first = next((engine.endpoint for engine, is_open in told if is_open), None)
+        if first:
+            but = f", but not {named}" if named else ""
+            return Readiness(True, f"{first} takes connections{but}.", first, resting)
+        detail = f"No speech endpoint takes connections: {named}." if named else "None is configured."
+        return Readiness(False, detail, resting=resting)
 
     async def warm_up(self, voices: Sequence[Voice]) -> None:
         """A short sentence of each voice at every endpoint, as soon as it takes connections: loads what the first

@@ -6,6 +6,7 @@ const RECONNECT_SECONDS = [1, 2, 4, 8, 8, 8];
 const HEALTH_SECONDS = { ready: 15, waiting: 4, unreachable: 4 };
 const STATUS = {
   ready: "Ready",
+  readyWithout: "Ready; one of the voices is resting",
   waiting: "Warming up…",
   waitingForModel: "The model is loading or resting",
   waitingForVoice: "The voice is resting; text still comes",
@@ -14,6 +15,7 @@ const STATUS = {
 
 // Which words: where one part answers and the other does not, the missing one is named.
 function statusWords(status, megaservice) {
+  if (status === "ready" && megaservice.tts?.resting?.length) return STATUS.readyWithout;
   if (status !== "waiting" || !megaservice.llm || megaservice.llm.ready === megaservice.tts?.ready) return STATUS[status];
   return megaservice.llm.ready ? STATUS.waitingForVoice : STATUS.waitingForModel;
 }

@@ -239,6 +239,7 @@ def test_the_part_that_is_missing_is_named_until_it_is_back(visit: Visit, double
     for part, words in (
         ("is_ready", "The model is loading or resting"),
         ("has_voice", "The voice is resting; text still comes"),
+        ("has_second_voice", "Ready; one of the voices is resting"),
     ):
         setattr(double, part, False)
         expect(status).to_have_text(words, timeout=PATIENCE_MS)

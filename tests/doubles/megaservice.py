@@ -71,6 +71,7 @@ class DoubleMegaService:
     model: str = "Qwen/Qwen2.5-Coder-1.5B-Instruct"
     is_ready: bool = True
     has_voice: bool = True
+    has_second_voice: bool = True
     requests: list[dict[str, object]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     spoken_again: list[tuple[str, int, float]] = field(default_factory=list)
@@ -218,6 +219,7 @@ def create_double(double: DoubleMegaService) -> FastAPI:
         tts = {
             "ready": double.has_voice,
             "endpoint": "openai+http://tts:9088/v1" if double.has_voice else None,
+            "resting": [] if double.has_second_voice else ["sovits-v2+http://gpt-sovits:9880"],
             "detail": "",
         }
         both = double.is_ready and double.has_voice
