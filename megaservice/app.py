@@ -28,12 +28,14 @@ from megaservice.routes.problems import BodyLimit, install_problems
 from megaservice.routes.requests import TurnMaker
 from megaservice.routes.sentences import sentence_routes
 from megaservice.routes.turns import turn_routes
+from megaservice.routes.words import word_routes
 from megaservice.sentences import Sentences
 from megaservice.settings import Settings
 from megaservice.speech import build_chain
 from megaservice.store import SQLStore, open_database
 from megaservice.turns import Turns
 from megaservice.warmup import look_after
+from megaservice.words import WordBook
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     clip_maker = ClipMaker(speech, clips)
     sentences = Sentences(turns, store, clip_maker, translator, voices, default_voices)
+    words = WordBook(store, grader, sentences, clip_maker, clips, voices[settings.TTS_VOICE_ZH])
     maker = TurnMaker(voices, default_voices, turns.history, max_characters=settings.MEGASERVICE_MAX_MESSAGE_CHARACTERS)
 
     @asynccontextmanager
@@ -108,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(chat_routes(turns, maker))
     app.include_router(turn_routes(turns, maker, store))
     app.include_router(sentence_routes(sentences))
+    app.include_router(word_routes(store, words))
     app.include_router(conversation_routes(store, turns, clips))
     app.include_router(audio_routes(clips, voices))
     app.include_router(debug_routes(chat, speech, voices[settings.TTS_VOICE_ZH]))

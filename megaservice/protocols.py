@@ -171,8 +171,8 @@ class WordStore(Protocol):
         """Last saved first; those after the one with this `saved_at_ms` and word; those that have `search` in them."""
         ...
 
-    async def save_word(self, word: SavedWord, search: str) -> None:
-        """`search` is what a search looks into. One that is saved already keeps its time."""
+    async def save_word(self, word: SavedWord, search: str) -> SavedWord:
+        """As it is kept: one that is saved already keeps its time. `search` is what a search looks into."""
         ...
 
     async def forget_word(self, word: str) -> None: ...

@@ -2,12 +2,14 @@
 
 import os
 import re
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from megaservice.audio import wav
 from megaservice.errors import NotFound, TTSBadAudio
@@ -57,6 +59,13 @@ class ClipStore:
         except (NotFound, TTSBadAudio):
             return None
         return _clip(clip_id, facts.duration_seconds, facts.sample_rate_hz, endpoint)
+
+    def has(self, clip_id: str) -> bool:
+        return self._path(clip_id).is_file()
+
+    def scratch(self) -> IO[bytes]:
+        """A file on the clips' disk that is gone when it is closed. Raises OSError."""
+        return tempfile.TemporaryFile(dir=self._directory)
 
     def read(self, clip_id: str) -> bytes:
         """Raises NotFound and OSError."""

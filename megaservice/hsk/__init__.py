@@ -12,6 +12,7 @@ from megaservice.hsk.grades import (
     Standard,
     Token,
     Verdict,
+    WordFacts,
 )
 from megaservice.hsk.lexicon import Lexicon, WordList
 
@@ -28,5 +29,6 @@ __all__ = [
     "Standard",
     "Token",
     "Verdict",
+    "WordFacts",
     "WordList",
 ]

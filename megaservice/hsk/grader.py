@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from megaservice.hsk.grades import (
     DEFAULT_STANDARD,
+    LEVELS,
     Exempt,
     Flag,
     Grade,
@@ -15,6 +16,7 @@ from megaservice.hsk.grades import (
     Standard,
     Token,
     Verdict,
+    WordFacts,
 )
 from megaservice.hsk.joining import join
 from megaservice.hsk.levels import Levels
@@ -67,6 +69,16 @@ class Grader:
             standard=standard,
             level=level,
         )
+
+    def look_up(self, word: str, standard: Standard = DEFAULT_STANDARD, sentence: str = "") -> WordFacts:
+        """A word of hanzi; read and explained as it stands in `sentence`, if it stands there whole."""
+        word = to_simplified(word, self._lexicon.simplified)
+        level, _ = self._levels[standard].of_word(word)
+        for token in self.grade(sentence, LEVELS[-1], standard).tokens:
+            if token.word == word and token.origin is not Origin.SEPARATED and token.pinyin:
+                return WordFacts(word, token.pinyin, level, token.gloss)
+        pinyin = self._readers[standard].reading(word)
+        return WordFacts(word, pinyin, level, self._readers[standard].gloss(word, pinyin))
 
     def _tokens(
         self, pieces: Sequence[Piece], original: str, read: Surface, target: int, standard: Standard

@@ -80,6 +80,16 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class WordFacts:
+    """A word by itself, in simplified characters; `level` is None where no list has it, `gloss` where nothing does."""
+
+    word: str
+    pinyin: str
+    level: int | None
+    gloss: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """A word above the level, where it first stands."""
 

@@ -46,6 +46,10 @@ class Reader:
         self._readings = lru_cache(maxsize=20_000)(self._possible_readings)
         self.gloss = lru_cache(maxsize=20_000)(self._gloss)
 
+    def reading(self, word: str) -> str:
+        """The commonest of a word by itself."""
+        return self._readings(word)[0]
+
     def pinyin(self, pieces: Sequence[Piece], at: int, text: str) -> str | None:
         """Of `pieces[at]`; None for what has none, as digits and Latin names."""
         piece = pieces[at]
@@ -102,7 +106,7 @@ class Reader:
             middle = word[1:-1]
             is_verb = "动" in self._parts(base)
             inner = {"一": "yi", "了": "le", "不": "bu", "没": "méi"}.get(middle, "")
-            again = _toneless(reading) if is_verb and not middle else reading
+            again = toneless(reading) if is_verb and not middle else reading
             return reading + inner + again + erhua
         if word == base + base:
             return reading + reading + erhua
@@ -178,7 +182,7 @@ def _bare(pinyin: str) -> str:
     return re.sub("[\\W_]", "", pinyin).lower()
 
 
-def _toneless(pinyin: str) -> str:
+def toneless(pinyin: str) -> str:
     bare = "".join(c for c in unicodedata.normalize("NFD", pinyin) if c not in "\u0300\u0301\u0304\u030c")
     return unicodedata.normalize("NFC", bare)
 

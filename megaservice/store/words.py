@@ -1,6 +1,6 @@
 """SQLWords: the saved words."""
 
-from sqlalchemy import Row, and_, delete, or_, select
+from sqlalchemy import Connection, Row, and_, delete, or_, select
 
 from megaservice.hsk.grades import Standard
 from megaservice.records import SavedWord
@@ -28,12 +28,16 @@ class SQLWords(Transactions):
         rows = await self._read(lambda connection: connection.execute(wanted).all())
         return tuple(map(_word, rows))
 
-    async def save_word(self, word: SavedWord, search: str) -> None:
+    async def save_word(self, word: SavedWord, search: str) -> SavedWord:
         values = {name: getattr(word, name) for name in _FIELDS} | {"search": search}
-        kept = {name: value for name, value in values.items() if name not in ("word", "saved_at_ms")}
-        insert = self._insert(words).values(**values)
-        change = insert.on_conflict_do_update(index_elements=["word"], set_=kept)
-        await self._write(lambda connection: connection.execute(change))
+        renewed = {name: value for name, value in values.items() if name not in ("word", "saved_at_ms")}
+        change = self._insert(words).values(**values).on_conflict_do_update(index_elements=["word"], set_=renewed)
+
+        def upsert(connection: Connection) -> SavedWord:
+            connection.execute(change)
+            return _word(connection.execute(select(words).where(words.c.word == word.word)).one())
+
+        return await self._write(upsert)
 
     async def forget_word(self, word: str) -> None:
         await self._write(lambda connection: connection.execute(delete(words).where(words.c.word == word)))
