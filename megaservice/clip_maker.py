@@ -39,6 +39,9 @@ class ClipMaker:
         body = await asyncio.to_thread(self._clips.read, source_id)
         return await self._store(clip_id, await asyncio.to_thread(stretch, body, speed), endpoint)
 
+    async def forget(self, turn_id: str) -> None:
+        await asyncio.to_thread(self._clips.remove, {turn_id})
+
     async def close(self) -> None:
         await self._once.close()
 

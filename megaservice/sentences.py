@@ -96,14 +96,20 @@ class Sentences:
         return clip
 
     async def _tell(self, turn_id: str, index: int, clip: Clip, *, is_kept: bool) -> None:
-        """Have the turn shown and replayed with it. The learner hears it all the same where that fails."""
-        if running := self._turns.find(turn_id):
+        """Have the turn shown and replayed with it; the learner hears it all the same where that cannot be written."""
+        running = self._turns.find(turn_id)
+        if running is not None:
             running.put_clip(index, clip)
-        if is_kept:
-            try:
-                await self._store.amend(turn_id, partial(with_clip, index=index, clip=clip))
-            except (StoreError, NotFound) as exc:
-                log.warning("clip not kept with its turn", extra=fields(sentence=index, why=exc.message))
+        if not is_kept:
+            return
+        try:
+            await self._store.amend(turn_id, partial(with_clip, index=index, clip=clip))
+        except StoreError as exc:
+            log.warning("clip not kept with its turn", extra=fields(sentence=index, why=exc.message))
+        except NotFound:
+            if running is None:  # deleted meanwhile, and its clips with it
+                await self._maker.forget(turn_id)
+                raise
 
     async def _translated(self, turn_id: str, index: int) -> Translation:
         current_turn.set(turn_id)

@@ -75,8 +75,15 @@ class WordBook:
         )
 
     async def save(self, text: str, turn_id: str | None, index: int | None, standard: Standard) -> SavedWord:
-        """One that is saved already keeps its time. Raises NotFound for an unknown sentence, and StoreError."""
-        sentence = await self._sentences.text(turn_id, index) if turn_id is not None and index is not None else None
+        """One that is saved already keeps its time, and its sentence unless another is named.
+
+        Raises NotFound for an unknown sentence, and StoreError.
+        """
+        sentence: str | None = None
+        if turn_id is not None and index is not None:
+            sentence = await self._sentences.text(turn_id, index)
+        elif known := await self._store.word((await self._facts(text, standard)).word):
+            sentence, turn_id, index = known.sentence, known.turn_id, known.sentence_index
         facts = await self._facts(text, standard, sentence or "")
         now_ms = round(self._clock() * 1000)
         word = SavedWord(facts.word, standard, facts.pinyin, facts.level, facts.gloss, sentence, turn_id, index, now_ms)
@@ -110,12 +117,13 @@ class WordBook:
 
     async def _speak(self, sentence: str) -> Clip:
         clip_id = self._clip_id(sentence)
+        return await self._maker.make(clip_id, partial(self._found_or_spoken, clip_id, sentence))
+
+    async def _found_or_spoken(self, clip_id: str, sentence: str) -> Clip:
         if found := await self._maker.find(clip_id, None):
             return found
-        transcript = spoken(sentence, Language.ZH)
-        return await self._maker.make(
-            clip_id, partial(self._maker.speak, clip_id, transcript, self._voice, Language.ZH)
-        )
+        transcript = spoken(sentence, Language.ZH) or sentence
+        return await self._maker.speak(clip_id, transcript, self._voice, Language.ZH)
 
     async def _speak_missing(self, words: Sequence[SavedWord]) -> None:
         """As far as it goes in the time; a voice that fails once is not asked again."""
@@ -151,4 +159,4 @@ class WordBook:
 
 def _sentence(word: str, saved: SavedWord | None) -> str:
     """The one that it was met in; else one of HSK 1, right with any word: no voice says a lone character well."""
-    return saved.sentence if saved and saved.sentence else f"我会说“{word}”。"
+    return saved.sentence if saved and saved.sentence else f"你会说“{word}”吗？"

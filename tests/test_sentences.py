@@ -176,6 +176,19 @@ async def test_what_many_ask_for_at_once_is_made_once(tmp_path: Path) -> None:
     assert len({clip["url"] for clip in clips}) == 2
 
 
+async def test_a_conversation_that_is_deleted_meanwhile_leaves_no_clip(tmp_path: Path) -> None:
+    async with VLLM(Script(REPLY)) as llm, GPTSoVITS(seconds_per_sentence=0.5) as voice:
+        async with serving(tmp_path, llm, voice) as client:
+            turn_id = (await client.post("/chat", json=HELLO | {"speak": False})).json()["turn_id"]
+        async with serving(tmp_path, llm, voice) as client:
+            speaking = asyncio.ensure_future(client.post(f"/turns/{turn_id}/sentences/0/speech"))
+            await asyncio.to_thread(voice.process.wait_for_requests, 1)
+            deleted = await client.delete("/conversations/talk")
+            answer = await speaking
+    assert (deleted.status_code, answer.status_code) == (204, 404)
+    assert list((tmp_path / "audio").iterdir()) == []
+
+
 async def test_a_turn_with_its_own_history_is_spoken_again_too(tmp_path: Path) -> None:
     async with VLLM(Script(REPLY)) as llm, GPTSoVITS(faults=[VoiceFault.SILENT]) as voice:
         async with serving(tmp_path, llm, voice) as client:

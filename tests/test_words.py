@@ -22,7 +22,7 @@ from tests.test_app import clip_of
 REPLY = "你想去公园走走吗？"
 HELLO = {"message": "你好！", "conversation_id": "talk"}
 PARK = {"word": "公园", "pinyin": "gōngyuán", "level": 3, "standard": "2025", "gloss": "public park"}
-CARRIER = "我会说“公园”。"
+CARRIER = "你会说“公园”吗？"
 
 
 @asynccontextmanager
@@ -121,7 +121,7 @@ async def test_what_a_word_is(tmp_path: Path, word: str, standard: str, facts: t
     async with serving(tmp_path) as client:
         told = (await client.get(f"/words/{word}", params={"standard": standard, "speak": False})).json()
     assert (told["word"], told["pinyin"], told["level"]) == facts
-    assert told["sentence"] == f"我会说“{facts[0]}”。"
+    assert told["sentence"] == f"你会说“{facts[0]}”吗？"
     assert (told["gloss"] is None) == (word == "氍毹")
 
 
@@ -161,7 +161,7 @@ async def test_saving_again_renews_the_sentence_and_keeps_the_time(tmp_path: Pat
         other = await saved(client, "爱", standard="2.0")
         where = await met(client, speak=False)
         again = await saved(client, "公园", **where)
-        same = await saved(client, "公园", **where)
+        same = await saved(client, "公园")
         words = (await client.get("/words")).json()["words"]
     assert (first["sentence"], first["turn_id"], first["sentence_index"]) == (None, None, None)
     assert again == same == first | where | {"sentence": REPLY}

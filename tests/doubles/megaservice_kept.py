@@ -128,7 +128,7 @@ def _add_words(app: FastAPI, double: "DoubleMegaService") -> None:
             message = "No speech endpoint could speak this."
             errors = [{"stage": "speech", "code": "all_engines_failed", "message": message}]
         clip = double.clip(f"word-{word.encode().hex():0>32}"[:37]) if speak and double.has_voice else None
-        sentence = (saved and saved["sentence"]) or f"我会说“{word}”。"
+        sentence = (saved and saved["sentence"]) or f"你会说“{word}”吗？"
         return told(word, standard) | {"sentence": sentence, "clip": clip, "saved": bool(saved), "errors": errors}
 
     @app.put("/words/{word}")
