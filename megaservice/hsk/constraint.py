@@ -68,9 +68,10 @@ class Constraints:
     def _words_of(self, level: int) -> tuple[frozenset[str], frozenset[Chain]]:
         words = self._sayable.words(level)
         said = words | self._sayable.extras(level, words)
-        chains = self._sayable.met(level, said)
-        forms = (form for form in self._sayable.forms(level, words) if not _can_be_said(form, said, chains))
-        return said.union(forms), chains
+        forms = self._sayable.forms(level, words)
+        chains = self._sayable.met(level, said | forms)
+        all_said = said.union(form for form in forms if not _can_be_said(form, said, chains))
+        return all_said, frozenset(chain for chain in chains if all_said.issuperset(chain))
 
     def _make(self, level: int, names: frozenset[str], above: frozenset[str]) -> Constraint:
         words, forbidden = self._words(level)

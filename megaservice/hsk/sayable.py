@@ -15,7 +15,7 @@ Chain = tuple[str, ...]  # words that stand side by side
 
 # Few: each is a way out for a model whose own word is not allowed, 很香港 where it cannot say 很香甜.
 _PLACES = word_set(
-    "中国 美国 英国 法国 德国 日本 韩国 加拿大 澳大利亚 俄罗斯 北京 上海 广州 深圳 天津 南京 杭州 苏州 成都 重庆 "
+    "中国 美国 英国 法国 德国 日本 韩国 加拿大 澳大利亚 俄罗斯 北京 上海 广州 天津 南京 杭州 苏州 成都 重庆 "
     "西安 武汉 台湾 云南 四川 长城 长江 汉语 中文 英语 英文 法语 德语 日语 韩语 俄语"
 )
 _SURNAMES = "王李张刘陈杨赵吴徐孙胡朱郭罗林"  # before a title
@@ -25,11 +25,15 @@ _NO_PLACE_BEHIND = ("可以", "能", "会", "要", "应该", "得", "就", "也"
 _BEFORE_ALL = word_set(
     "不 也 都 没 就 还 再 很 要 会 能 可 人 家 里 上 下 天 点 我 你 他 她"
 )  # 不便宜 is no 不便 and 宜
+_BEGIN_LIKE_OTHERS = word_set("长城 长江 重庆 加拿大 南京 广州 成都 天津")  # 有深度 is meant
+_NOODLES = word_set("面包 面条 面条儿")  # 两面 is meant
+_NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 一下 一会")  # 这儿 is meant
 _LEADS_ASTRAY = 4.5  # how much likelier a word above the level is than the two whose beginning it is: 一起 and 一 起床
 # What commonly stands between the halves of a separable verb: 见了一次面.
 _GAPS = [tuple(gap) for gap in ("了", "过", "个", "一次", "了一次", "了个")]
 _HIGHEST_LEVEL_OF_GAPS = 2
 _DOUBLED = word_set("高兴 干净 漂亮 清楚 认真 开心 舒服 快乐 安静 平安 明白 健康 热闹 简单 轻松 随便")  # as AABB
+_NOT_DOUBLED = word_set("起床 生病 觉得 谢谢")
 _NUMERALS = "零〇一二三四五六七八九十两百千万亿几半"
 _DIGITS = "0123456789"
 _COUNTED = "年月日号点分个"  # words behind a number, whatever the list says of them
@@ -87,7 +91,7 @@ class Sayable:
         above = (token for token in tokens if token.exempt is None and (token.level or 99) > level)
         return names, frozenset(token.text if token.origin is Origin.SEPARATED else token.word for token in above)
 
-    def met(self, level: int, words: Collection[str]) -> frozenset[Chain]:
+    def met(self, level: int, words: frozenset[str]) -> frozenset[Chain]:
         """The chains of `words` in which the meter reads a word above the level; none holds another.
 
         And what only a model says that has lost its way: it may not say 很美丽 but 很美, and then has to go on with 国.
@@ -110,13 +114,15 @@ class Sayable:
                 found |= {chain: not self._is_clean("".join(chain), level) for chain in apart}
         flagged = {chain for chain, is_flagged in found.items() if is_flagged}
         if level in _RAREST_MET_IN_HALVES:
-            nouns = [word for word in words if self._is_noun(word)]
+            nouns = [word for word in words if self._is_noun(word) or (len(word) > 2 and word[-1] == "们")]
             flagged |= {(adverb, noun) for adverb in _NO_NOUN_BEHIND for noun in nouns if adverb in words}
-            flagged |= {(word, "儿子") for word in words if word + "儿" in self._lexicon.costs and "儿子" in words}
-            asking = [word for word in words if len(word) > 3 and word[1] in "不没"]
-            flagged |= {(adverb, form) for adverb in (*_NO_NOUN_BEHIND, "的") for form in asking if adverb in words}
+            flagged |= {(word, "儿子") for word in (*nouns, *_NO_SON_BEHIND) if {word, "儿子"} <= words}
+            long = [word for word in words if len(word) > 3 and (word[1] in "不没" or word[0] == word[1])]
+            flagged |= {(word, form) for word in (*_NO_NOUN_BEHIND, "的", "真") for form in long if word in words}
             places = [word for word in words if (word in _PLACES and word[-1] not in "语文") or word[:2] == "先生"]
             flagged |= {(verb, place) for verb in _NO_PLACE_BEHIND for place in places if verb in words}
+            flagged |= {("两", noodles) for noodles in _NOODLES & words if "两" in words}
+            flagged |= {("有", place) for place in _BEGIN_LIKE_OTHERS & words if "有" in words}
         return frozenset(chain for chain in flagged if not any(part in flagged for part in _inner(chain)))
 
     def _is_at(self, word: str, level: int) -> bool:
@@ -157,7 +163,7 @@ class Sayable:
         parts = self._lexicon.lists[Standard.HSK_2025].parts_of_speech
         for word in words:
             is_verb, is_adjective = "动" in parts.get(word, ""), "形" in parts.get(word, "")
-            if not (is_verb or is_adjective):
+            if not (is_verb or is_adjective) or word in _NOT_DOUBLED:
                 continue
             if len(word) == 1:
                 yield from (f"{word}不{word}", f"{word}没{word}", word * 2)
