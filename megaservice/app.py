@@ -65,7 +65,12 @@ def create_app(settings: Settings) -> FastAPI:
     grader = Grader(lexicon)
     ladders = Ladders(
         grader,
-        RepairRules(parse_rungs(settings.HSK_REPAIR), settings.HSK_REPAIR_SAMPLES, settings.HSK_REPAIR_BUDGET_SECONDS),
+        RepairRules(
+            parse_rungs(settings.HSK_REPAIR),
+            settings.HSK_REPAIR_SAMPLES,
+            settings.HSK_REPAIR_BUDGET_SECONDS,
+            parse_rungs(settings.HSK_REPAIR_UNCONSTRAINED),
+        ),
         {standard: Constraints(lexicon, grader, standard) for standard in Standard},
         parse_levels(settings.HSK_CONSTRAINT),
         parse_levels(settings.HSK_OWN_WORDS),

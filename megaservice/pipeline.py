@@ -20,7 +20,6 @@ from megaservice.models import (
     Problem,
     ReplyDelta,
     ReplyEnd,
-    Rung,
     Sentence,
     SentenceReady,
     TextDelta,
@@ -204,7 +203,7 @@ class _Run:
             return
         if self._chat.takes_constraint(self._turn.hsk_level or 0):
             self._constraint = await asyncio.to_thread(self._ladders.constraint, self._turn)
-            self._ladder.rung = Rung.CONSTRAINED
+            self._ladder.hold()
 
     async def _stream_reply(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         """The LLM's answer to a prompt that fits: where the server counts more tokens than we do, a shorter one."""

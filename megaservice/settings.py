@@ -121,6 +121,10 @@ class Settings(BaseSettings):
         "best:1-3,kept:1-3,stock:1-3",
         description="Cures for sentences above the level, each with or without levels (`retry:1-3`); or `off`.",
     )
+    HSK_REPAIR_UNCONSTRAINED: str = Field(
+        "off",  # there it ends half the replies of a small model on a stock question
+        description="The same where the LLM's server obeys no constraint.",
+    )
     HSK_REPAIR_SAMPLES: int = Field(3, ge=2, le=8, description="Answers that `best` asks for in one request.")
     HSK_REPAIR_BUDGET_SECONDS: Seconds = Field(3.0, description="Longest wait for them; then a turn goes on without.")
 
@@ -152,7 +156,7 @@ class Settings(BaseSettings):
         parse_levels(value)
         return value
 
-    @field_validator("HSK_REPAIR")
+    @field_validator("HSK_REPAIR", "HSK_REPAIR_UNCONSTRAINED")
     @classmethod
     def _hsk_repair(cls, value: str) -> str:
         parse_rungs(value)

@@ -131,7 +131,7 @@ EVERY_RUNG = "retry,kept,stock"
 
 async def test_what_is_above_the_level_is_repaired_before_anyone_sees_it(tmp_path: Path) -> None:
     async with VLLM([Script(f"你好！{HARD}你觉得呢？"), Script("我不知道。你呢？")]) as llm, GPTSoVITS() as voice:
-        async with running(tmp_path, llm, f"sovits-v2+{voice.url}", HSK_REPAIR=EVERY_RUNG) as client:
+        async with running(tmp_path, llm, f"sovits-v2+{voice.url}", HSK_REPAIR_UNCONSTRAINED=EVERY_RUNG) as client:
             events = await streamed(client, "/chat", HELLO | {"stream": True})
         first, second = llm.chats
     shown = "".join(event.data["text"] for event in events if event.name == "text_delta")
@@ -144,7 +144,9 @@ async def test_what_is_above_the_level_is_repaired_before_anyone_sees_it(tmp_pat
 async def test_a_repair_that_takes_too_long_is_left(tmp_path: Path) -> None:
     scripts = [Script(HARD), Script("我不知道。", first_token_milliseconds=60_000)]
     async with VLLM(scripts) as llm:
-        async with running(tmp_path, llm, HSK_REPAIR=EVERY_RUNG, HSK_REPAIR_BUDGET_SECONDS=0.05) as client:
+        async with running(
+            tmp_path, llm, HSK_REPAIR_UNCONSTRAINED=EVERY_RUNG, HSK_REPAIR_BUDGET_SECONDS=0.05
+        ) as client:
             reply = (await client.post("/chat", json=HELLO | {"speak": False})).json()
         assert (await llm.chats[1].ended()).disconnected
     assert (reply["level"]["rung"], reply["level"]["verdict"]) == ("stock", "strict")
@@ -152,7 +154,7 @@ async def test_a_repair_that_takes_too_long_is_left(tmp_path: Path) -> None:
 
 
 async def test_without_repair_a_reply_above_the_level_says_so(tmp_path: Path) -> None:
-    async with VLLM(Script(HARD)) as llm, running(tmp_path, llm, HSK_REPAIR="off") as client:
+    async with VLLM(Script(HARD)) as llm, running(tmp_path, llm) as client:
         reply = (await client.post("/chat", json=HELLO | {"speak": False})).json()
     assert reply["reply"] == HARD
     assert (reply["level"]["rung"], reply["level"]["verdict"]) == ("written", "above")

@@ -142,6 +142,13 @@ async def test_a_reply_is_held_to_the_levels_words_where_the_server_obeys(tmp_pa
     assert chat.constraints[-1] is HELD.constraints[DEFAULT_STANDARD].at(1)
 
 
+async def test_a_reply_that_is_not_held_climbs_rungs_of_its_own(tmp_path: Path) -> None:
+    rules = replace(HELD.rules, unconstrained=parse_rungs("off"))
+    chat = FakeChat([HARD, STOP])
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=replace(HELD, rules=rules))
+    assert (texts(events), report(events).rung, len(chat.prompts)) == ([HARD], Rung.WRITTEN, 1)
+
+
 @pytest.mark.parametrize("turn", [TURN, replace(TURN, language=Language.EN), replace(TURN, hsk_level=2), AT_1])
 async def test_other_turns_are_not_held_to_words(tmp_path: Path, turn: Turn) -> None:
     chat = FakeChat(["你好！", STOP])

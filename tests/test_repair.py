@@ -74,7 +74,7 @@ def test_rungs_hold_for_their_levels() -> None:
     assert parse_rungs("off") == dict.fromkeys(LEVELS, frozenset())
 
 
-def test_constrained_levels() -> None:
+def test_levels_of_a_setting() -> None:
     assert parse_levels("auto") == set(LEVELS)
     assert [set(parse_levels(value)) for value in ("auto:2-3", "auto:4", "off")] == [{2, 3}, {4}, set()]
     for value in ("on", "auto:7", "auto,off", ""):

@@ -46,9 +46,14 @@ class Ladder:
         self._turn = turn
         self._meter = meter
         self._rules = rules
-        self._rungs = rules.rungs[meter.level]
+        self._rungs = (rules.unconstrained or rules.rungs)[meter.level]
         self._asking = asking
         self._said = ""
+
+    def hold(self) -> None:
+        """The reply is written under the level's constraint."""
+        self.rung = Rung.CONSTRAINED
+        self._rungs = self._rules.rungs[self._meter.level]
 
     async def climb(self, written: AsyncGenerator[Piece]) -> AsyncGenerator[tuple[Piece, Grade | None]]:
         """What may be said with its grade, where there is one, as soon as it may be said.

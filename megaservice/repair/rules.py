@@ -16,11 +16,15 @@ _AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class RepairRules:
-    """`budget_seconds` counts from the first sentence above the level; then nothing more is asked of the LLM."""
+    """`budget_seconds` counts from the first sentence above the level; then nothing more is asked of the LLM.
+
+    `unconstrained` are the rungs of replies that the LLM is not held in; None: the same.
+    """
 
     rungs: Mapping[int, frozenset[Rung]]
     samples: int = 3
     budget_seconds: float = 3.0
+    unconstrained: Mapping[int, frozenset[Rung]] | None = None
 
 
 def parse_rungs(value: str) -> dict[int, frozenset[Rung]]:
