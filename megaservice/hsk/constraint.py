@@ -16,6 +16,7 @@ _LISTS_KEPT = 16
 _TOLD_KEPT = 32
 _MOST_SENTENCES = 4
 _MOST_CLAUSES = 5
+_HIGHEST_WIDENED_WHOLE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,10 @@ class Constraints:
     def _make(self, level: int, names: frozenset[str], above: frozenset[str]) -> Constraint:
         words, forbidden = self._words(level)
         said = words | names | above
-        # Words of one turn make a grammar that the server has not seen: with all that is forbidden it takes seconds.
+        # A server compiles what one learner told anew, and keeps it: with all that is forbidden that takes it seconds.
+        is_plain = bool(above) or (bool(names) and level > _HIGHEST_WIDENED_WHOLE)
         plain = gbnf(said, (), sentences=_MOST_SENTENCES, clauses=_MOST_CLAUSES)
-        grammar = plain if above else gbnf(said, forbidden, sentences=_MOST_SENTENCES, clauses=_MOST_CLAUSES)
+        grammar = plain if is_plain else gbnf(said, forbidden, sentences=_MOST_SENTENCES, clauses=_MOST_CLAUSES)
         return Constraint(level, _regex(said), grammar, plain, self._standard, bool(names or above))
 
 
