@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from megaservice.hsk.constraint import Constraint
-from megaservice.llm import ChatClient
+from megaservice.llm import ChatClient, Timeouts
 from megaservice.models import ConstraintKind, FinishReason, Message, ReplyDelta, Role
 from tests.doubles.vllm import MODEL_ID, VLLM, Exchange, Fault, Loading, Script
 from tests.serving import megaservice, settings_for
@@ -154,6 +154,19 @@ async def test_a_server_with_another_model_is_asked_again() -> None:
             assert await client.meet()
             info = await client.info()
     assert (info.model, info.constraint.kind, client.takes_constraint(1)) == ("another", None, False)
+
+
+async def test_a_server_that_is_busy_is_not_asked_again() -> None:
+    busy = Timeouts(models_seconds=0.2)
+    async with VLLM(HELD) as llm, client_of(llm, timeouts=busy) as client:
+        await client.meet()
+        probed = len(llm.chats)
+        llm.hang()
+        assert not (await client.readiness()).ready
+        assert not await client.meet()
+        llm.finish_loading()
+        assert not await client.meet()
+        assert (len(llm.chats), client.takes_constraint(1)) == (probed, True)
 
 
 async def test_nothing_is_asked_where_the_constraint_is_off() -> None:

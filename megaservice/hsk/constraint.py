@@ -17,6 +17,9 @@ _TOLD_KEPT = 32
 _MOST_SENTENCES = 4
 _MOST_CLAUSES = 5
 _HIGHEST_WIDENED_WHOLE = 1
+_HIGHEST_WITH_FORMS = (
+    2  # above it what 好不好 and the like make with their neighbours is not worth the grammar's growth
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Constraints:
         words = self._sayable.words(level)
         said = words | self._sayable.extras(level, words)
         forms = self._sayable.forms(level, words)
-        chains = self._sayable.met(level, said | forms)
+        chains = self._sayable.met(level, said | forms if level <= _HIGHEST_WITH_FORMS else said)
         all_said = said.union(form for form in forms if not _can_be_said(form, said, chains))
         return all_said, frozenset(chain for chain in chains if all_said.issuperset(chain))
 

@@ -256,7 +256,8 @@ class ChatClient:
         try:
             served = await self._served_models(self._timeouts.models_seconds)
         except LLMError as exc:
-            self._constraining.doubt()
+            if isinstance(exc, LLMUnavailable):  # else it is there, and busy
+                self._constraining.doubt()
             return Readiness(ready=False, detail=exc.message, endpoint=self._endpoint)
         names = ", ".join(served) or "no model"
         detail = f"The LLM at {self._endpoint} serves {names}"

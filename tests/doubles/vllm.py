@@ -96,6 +96,10 @@ class VLLM:
             self._socket.listen()
             asyncio.run_coroutine_threadsafe(self._accept(), self._loop)
 
+    def hang(self) -> None:
+        """From now on the server takes connections and answers nothing."""
+        self._loading = Loading.HANGS
+
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket()
