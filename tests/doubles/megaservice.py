@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from tests.doubles.megaservice_kept import add_kept, problem
 
 RATE_HZ = 24000
+ENDPOINT = "openai+http://tts:9088/v1"
 REPLY = ("你好！", "很高兴认识你。", "今天天气很好，", "你想去公园走走吗？")
 # What the learner writes chooses the scene; anything else gets REPLY, spoken.
 FAILS, RESTS, LONG, HANGS, CUT, FORGETS, BUSY = "失败", "没声音", "很长", "等等", "断开", "忘了", "太忙"
@@ -116,7 +117,7 @@ class DoubleMegaService:
             "url": f"/audio/{clip_id}.wav",
             "duration_seconds": seconds,
             "sample_rate_hz": RATE_HZ,
-            "endpoint": "openai+http://tts:9088/v1",
+            "endpoint": ENDPOINT,
         }
 
     def completed(self, turn: DoubleTurn, reply: str) -> dict[str, object]:
@@ -127,8 +128,8 @@ class DoubleMegaService:
             "finish_reason": "stop",
             "sentences": [],
             "audio": [],
-            "endpoint": "openai+http://tts:9088/v1",
-            "attempts": [],
+            "endpoint": ENDPOINT,
+            "attempts": [{"sentence": 0, "endpoint": ENDPOINT, "outcome": "ok", "milliseconds": 5.0}],
             "timings_ms": {"first_token": 10.0, "first_sentence": 20.0, "first_audio": 30.0, "total": 40.0},
             "errors": [],
         }
@@ -218,7 +219,7 @@ def create_double(double: DoubleMegaService) -> FastAPI:
         llm = {"ready": double.is_ready, "model": double.model, "detail": "" if double.is_ready else "loading"}
         tts = {
             "ready": double.has_voice,
-            "endpoint": "openai+http://tts:9088/v1" if double.has_voice else None,
+            "endpoint": ENDPOINT if double.has_voice else None,
             "resting": [] if double.has_second_voice else ["sovits-v2+http://gpt-sovits:9880"],
             "detail": "",
         }

@@ -14,6 +14,7 @@ FACTS: dict[str, tuple[str, int | None, str | None]] = {
     "公园": ("gōngyuán", 2, "park"),
     "天气": ("tiānqì", 1, "weather"),
 }
+SAID_BESIDE = ("turn_id", "conversation_id", "reply", "sentences", "audio")
 VOICES = [
     {"id": "zh_female", "name": "Xiaoxiao", "language": "zh"},
     {"id": "en_female", "name": "Heart", "language": "en"},
@@ -165,7 +166,7 @@ def _stored(turn: "DoubleTurn") -> dict[str, object]:
     return said | {
         "reply": turn.reply if is_over else "",
         "sentences": sentences if is_over else [],
-        "end": last and last[1],
+        "end": last and {name: told for name, told in last[1].items() if name not in SAID_BESIDE},
     }
 
 
