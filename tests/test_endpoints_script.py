@@ -153,7 +153,7 @@ async def test_silence_with_status_200_is_a_failed_voice(tmp_path: Path, no_dock
     assert done.returncode == 1
     failed = [line for line in done.stdout.splitlines() if " failed " in line]
     assert len(failed) == 1
-    assert failed[0].startswith(f"voice        sovits-v2+{silent.url} ")
+    assert failed[0].startswith(f"voice          sovits-v2+{silent.url} ")
     assert "16 kHz" in failed[0]
     assert done.stdout.endswith("16 of 17 checks passed.\n")
 
