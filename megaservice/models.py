@@ -155,11 +155,13 @@ class Readiness:
 
 
 class ConstraintKind(StrEnum):
-    """The field of a request that can hold a reply to a level's words; each kind of server has one of its own."""
+    """The field of a request that can hold a reply to a level's words; each kind of server has one of its own.
+
+    Not `guided_regex` of older vLLM: it compiles a level for more than a minute, and version 0.8.1 then ends itself.
+    """
 
     GRAMMAR = "structured_outputs.grammar"  # vLLM from 0.12 on, the embedded LLM
     REGEX = "structured_outputs.regex"
-    GUIDED_REGEX = "guided_regex"  # vLLM before
     GBNF = "grammar"  # llama.cpp
 
 

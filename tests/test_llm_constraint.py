@@ -16,7 +16,7 @@ from tests.serving import megaservice, settings_for
 MESSAGES = (Message(Role.SYSTEM, "只说中文。"), Message(Role.USER, "你好！"))
 AT_1 = Constraint(1, regex="好", grammar='root ::= "好"', plain_grammar='root ::= "好" "！"?')
 AT_3 = Constraint(3, regex="很", grammar='root ::= "很"', plain_grammar='root ::= "很" "！"?')
-GRAMMAR, REGEX, GUIDED, GBNF = ConstraintKind
+GRAMMAR, REGEX, GBNF = ConstraintKind
 HELD, FREE = Script("七八"), Script("你好！")
 
 Body = Mapping[str, Any]
@@ -39,7 +39,6 @@ def structured(body: Body, name: str) -> bool:
 
 NEW_VLLM = ("new vLLM", lambda body: "structured_outputs" in body, GRAMMAR)
 NO_GRAMMAR = ("without grammars", lambda body: structured(body, "regex"), REGEX)
-OLD_VLLM = ("old vLLM", lambda body: "guided_regex" in body, GUIDED)
 LLAMA = ("llama.cpp", lambda body: "grammar" in body, GBNF)
 
 
@@ -67,10 +66,9 @@ def extra(exchange: Exchange) -> dict[str, object]:
     [
         (NEW_VLLM[1], GRAMMAR, {"structured_outputs": {"grammar": AT_1.grammar}}),
         (NO_GRAMMAR[1], REGEX, {"structured_outputs": {"regex": AT_1.regex}}),
-        (OLD_VLLM[1], GUIDED, {"guided_regex": AT_1.regex}),
         (LLAMA[1], GBNF, {"grammar": AT_1.plain_grammar}),
     ],
-    ids=["new vLLM", "no grammars", "old vLLM", "llama.cpp"],
+    ids=["new vLLM", "no grammars", "llama.cpp"],
 )
 async def test_a_server_is_sent_what_it_obeys(
     obeys: Callable[[Body], object], kind: ConstraintKind, sent: dict[str, object]
@@ -102,6 +100,14 @@ async def test_a_server_that_takes_the_fields_and_ignores_them_is_sent_none() ->
     assert set(state.probes) == set(ConstraintKind)
 
 
+async def test_old_vllm_is_sent_none() -> None:
+    async with server(lambda body: "guided_regex" in body) as llm, client_of(llm) as client:
+        await client.meet()
+        await said(client, AT_1)
+        assert not any("guided_regex" in exchange.body for exchange in llm.chats)
+        assert not client.takes_constraint(1)
+
+
 async def test_llama_cpp_is_sent_no_large_grammar() -> None:
     async with server(LLAMA[1]) as llm, client_of(llm) as client:
         await client.meet()
@@ -111,12 +117,12 @@ async def test_llama_cpp_is_sent_no_large_grammar() -> None:
 
 async def test_a_field_that_is_refused_is_not_obeyed() -> None:
     async with (
-        server(OLD_VLLM[1], refuses=lambda body: "structured_outputs" in body) as llm,
+        server(LLAMA[1], refuses=lambda body: "structured_outputs" in body) as llm,
         client_of(llm) as client,
     ):
         await client.meet()
         state = (await client.info()).constraint
-    assert state.probes == {GRAMMAR: "llm_rejected", REGEX: "llm_rejected", GUIDED: "obeyed"}
+    assert state.probes == {GRAMMAR: "llm_rejected", REGEX: "llm_rejected", GBNF: "obeyed"}
 
 
 async def test_a_constraint_that_is_refused_costs_no_reply() -> None:

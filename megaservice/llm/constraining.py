@@ -75,7 +75,5 @@ def _body(kind: ConstraintKind, constraint: Constraint) -> dict[str, object]:
             return {"structured_outputs": {"grammar": constraint.grammar}}
         case ConstraintKind.REGEX:
             return {"structured_outputs": {"regex": constraint.regex}}
-        case ConstraintKind.GUIDED_REGEX:
-            return {"guided_regex": constraint.regex}
         case ConstraintKind.GBNF:
             return {"grammar": constraint.plain_grammar}
