@@ -215,7 +215,7 @@ class EndpointState:
 
 @dataclass(frozen=True, slots=True)
 class TurnAttempt:
-    """An Attempt as /debug/tts-info lists it; `turn_id` is None for one that warmed the endpoint up."""
+    """An Attempt as /debug/tts-info lists it; `turn_id` is None for a word and for one that warmed the endpoint up."""
 
     turn_id: str | None
     sentence: int

@@ -87,8 +87,8 @@ class Sentences:
             await running.wait_spoken(index)
         said = await self._said(turn_id, index)
         clip_id = clip_id_of(turn_id, index)
-        if said.clip and await self._maker.find(clip_id, said.clip.endpoint):
-            return said.clip
+        if said.clip and (found := await self._maker.find(clip_id, said.clip.endpoint)):
+            return found
         if not said.transcript:
             raise InvalidRequest("Nothing in this sentence can be spoken.", code="nothing_to_say")
         clip = await self._maker.speak(clip_id, said.transcript, said.voice, said.language, index)
