@@ -1,6 +1,7 @@
 """A sentence of a turn asked for again: its clip, which may be gone or too fast, and its translation."""
 
 import logging
+import re
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _TRANSLATIONS_AT_ONCE = 4
 _TRANSLATION_TOKENS = (24, 4, 240)  # at least, for each character, at most
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _QUOTES = {'"': '"', "“": "”", "「": "」", "'": "'"}
 
 
@@ -142,7 +144,7 @@ class Sentences:
                     finish_reason = part.finish_reason
         if finish_reason in (None, FinishReason.ABORT):
             raise LLMProtocolError("The LLM server ended the translation before it was whole.", code="llm_aborted")
-        if not (line := _first_line(written)):
+        if not (line := _first_line(_THOUGHT.sub("", written))):
             raise LLMProtocolError("The LLM wrote an empty translation.", code="llm_empty_reply")
         return line
 

@@ -242,7 +242,7 @@ async def test_what_cannot_be_asked_is_told(
 
 async def test_a_translation_is_kept_over_a_restart_and_goes_with_its_turn(tmp_path: Path, database_url: str) -> None:
     kept = {"DATABASE_URL": database_url}
-    async with VLLM(replies(Script('\n"Hello!"\nThis means hello.'))) as llm:
+    async with VLLM(replies(Script('<think>\nA greeting.\n</think>\n\n"Hello!"\nThis means hello.'))) as llm:
         async with serving(tmp_path, llm, None, **kept) as client:
             turn_id = (await client.post("/chat", json=HELLO | {"speak": False})).json()["turn_id"]
             path = f"/turns/{turn_id}/sentences/0/translation"
@@ -275,6 +275,7 @@ async def test_english_is_translated_into_chinese(tmp_path: Path) -> None:
         (Script(fault=Fault.ERROR_500), 503, "llm_unavailable"),
         (Script(fault=Fault.CUT), 502, "llm_protocol_error"),
         (Script(" \n"), 502, "llm_empty_reply"),
+        (Script("<think>What does it"), 502, "llm_empty_reply"),
         (Script("Hello", finish_reason="abort"), 502, "llm_aborted"),
     ],
 )
