@@ -22,7 +22,8 @@ def tone(seconds: float, pitch_hz: float) -> bytes:
 
 def pitch_hz(body: bytes) -> float:
     samples = np.frombuffer(body[wav.HEADER_BYTES :], "<i2")
-    return float(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))).argmax()) * RATE_HZ / len(samples)
+    loudest = np.argmax(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))))
+    return float(loudest) * RATE_HZ / len(samples)
 
 
 @pytest.mark.parametrize("speed", [0.5, 0.75, 0.99])
