@@ -118,7 +118,7 @@ class Sayable:
             flagged |= {(adverb, noun) for adverb in _NO_NOUN_BEHIND for noun in nouns if adverb in words}
             flagged |= {(word, "儿子") for word in (*nouns, *_NO_SON_BEHIND) if {word, "儿子"} <= words}
             long = [word for word in words if len(word) > 3 and (word[1] in "不没" or word[0] == word[1])]
-            flagged |= {(word, form) for word in (*_NO_NOUN_BEHIND, "的", "真") for form in long if word in words}
+            flagged |= {(word, form) for word in (*_NO_NOUN_BEHIND, "的", "真", "多") for form in long if word in words}
             places = [word for word in words if (word in _PLACES and word[-1] not in "语文") or word[:2] == "先生"]
             flagged |= {(verb, place) for verb in _NO_PLACE_BEHIND for place in places if verb in words}
             flagged |= {("两", noodles) for noodles in _NOODLES & words if "两" in words}
