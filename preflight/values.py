@@ -39,7 +39,7 @@ NUMBERS = {
 }
 NUMBERS_OF_EMBEDDED_LLM = {
     "EMBEDDED_LLM_THREADS": (0, 256, 0),
-    "EMBEDDED_LLM_MAX_MODEL_LEN": (1408, 131072, 2048),  # prompt and reply of some level take nearly the least
+    "EMBEDDED_LLM_MAX_MODEL_LEN": (1536, 131072, 2048),  # prompt and reply of some level take nearly the least
     "EMBEDDED_LLM_CACHE_TOKENS": (1024, 10_000_000, 8192),
     "EMBEDDED_LLM_RUNNING_LIMIT": (1, 64, 4),
     "EMBEDDED_LLM_QUEUE_LIMIT": (0, 1000, 8),

@@ -49,7 +49,7 @@ def test_least_model_len_is_enough_and_one_less_is_not(tmp_path: Path) -> None:
 
 
 def test_shorter_replies_need_less(tmp_path: Path) -> None:
-    assert least_model_len(32) < least_model_len(256) == least_model_len(4096) < 1408
+    assert least_model_len(32) < least_model_len(256) == least_model_len(4096) < 1536
 
 
 def test_check_prints_each_fault_and_makes_nothing(

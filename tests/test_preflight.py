@@ -298,7 +298,7 @@ BAD_EMBEDDED = [
     ),
     (
         "EMBEDDED_LLM_MAX_MODEL_LEN=512\n",
-        "EMBEDDED_LLM_MAX_MODEL_LEN: got '512', wants a whole number from 1408 to 131072; "
+        "EMBEDDED_LLM_MAX_MODEL_LEN: got '512', wants a whole number from 1536 to 131072; "
         "write EMBEDDED_LLM_MAX_MODEL_LEN=2048",
     ),
 ]

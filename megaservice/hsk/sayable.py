@@ -27,6 +27,7 @@ _BEFORE_ALL = word_set(
 )  # 不便宜 is no 不便 and 宜
 _BEGIN_LIKE_OTHERS = word_set("长城 长江 重庆 加拿大 南京 广州 成都 天津")  # 有深度 is meant
 _NOODLES = word_set("面包 面条 面条儿")  # 两面 is meant
+_ASTRAY = [("的", "不", "便宜"), ("学", "问题")]  # 不便 and 学问 are meant
 _NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 一下 一会")  # 这儿 is meant
 _LEADS_ASTRAY = 4.5  # how much likelier a word above the level is than the two whose beginning it is: 一起 and 一 起床
 # What commonly stands between the halves of a separable verb: 见了一次面.
@@ -121,6 +122,7 @@ class Sayable:
             flagged |= {(word, form) for word in (*_NO_NOUN_BEHIND, "的", "真", "多") for form in long if word in words}
             places = [word for word in words if (word in _PLACES and word[-1] not in "语文") or word[:2] == "先生"]
             flagged |= {(verb, place) for verb in _NO_PLACE_BEHIND for place in places if verb in words}
+            flagged |= {chain for chain in _ASTRAY if words.issuperset(chain)}
             flagged |= {("两", noodles) for noodles in _NOODLES & words if "两" in words}
             flagged |= {("有", place) for place in _BEGIN_LIKE_OTHERS & words if "有" in words}
         return frozenset(chain for chain in flagged if not any(part in flagged for part in _inner(chain)))
