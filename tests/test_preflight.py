@@ -332,7 +332,7 @@ def test_too_little_memory_and_disk_are_told_until_the_stack_runs(
     small = Told(tmp_path, _machine(tmp_path / "small", gigabytes=5), capsys)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2_000_000_000))
-    memory = f"5.0 GB of memory are free and 8.6 GB are needed: close other programs, or {MEND_ROOM}"
+    memory = f"5.0 GB of memory are free and 8.7 GB are needed: close other programs, or {MEND_ROOM}"
     disk = f"DIR has 2.0 GB of free disk and 3.5 GB are needed: free some, or {MEND_ROOM}"
     assert small("", volumes=tmp_path) == [memory, disk]
     assert small("", volumes=tmp_path, has_volumes=True) == [memory]
