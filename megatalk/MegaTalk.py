@@ -1,53 +1,62 @@
-"""The page. It keeps turn ids and what the learner wrote; the browser streams and speaks the replies (component/)."""
+"""The page. It starts turns and keeps settings; the browser draws and speaks what MegaService has (component/)."""
 
 import hashlib
 import os
-import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from megatalk import sidebar
+from megatalk.answers import Conversation, Voice
 from megatalk.client import MegaServiceClient, MegaServiceError, is_id, megaservice_url
 from megatalk.fingerprint import fingerprint
+from megatalk.texts import DEFAULT_LANGUAGE, ENGLISH_OPENERS, LANGUAGES, OPENERS, TEXTS
 
 HERE = Path(__file__).resolve().parent
-LANGUAGES = {"zh": "中文", "en": "English"}
+TUTOR_LANGUAGES = {"zh": "中文", "en": "English"}
 FREE = "Free"
 LEVELS = (FREE, "1", "2", "3", "4", "5", "6")  # the address says ?hsk= with these words
-PLACEHOLDERS = {"zh": "用中文说点什么…", "en": "Say something in English…"}
-GREETINGS = {
-    "zh": ("今天想聊什么？", "Write in Chinese, and your tutor answers aloud."),
-    "en": ("What shall we talk about?", "Write in English, and your tutor answers aloud."),
+PINYIN = ("all", "new", "off")
+# The settings that a browser remembers (component/mount.js), with what each may be; a voice is any of the list.
+CHOICES: dict[str, tuple[object, ...]] = {
+    "language": tuple(TUTOR_LANGUAGES),
+    "hsk": LEVELS,
+    "pinyin": PINYIN,
+    "translation": (False, True),
+    "autoplay": (True, False),
+    "marks": (True, False),
+    "standard": ("2025", "2.0"),
+    "shortcuts": (True, False),
+    "interface": tuple(LANGUAGES),
 }
-# A first line for who does not know how to begin, in words of the level.
-STARTERS = {
-    FREE: ("你好！我想学中文。", "我们聊聊天气吧。", "你喜欢吃什么？"),
-    "1": ("你好！", "你叫什么名字？", "你喜欢喝茶吗？"),
-    "2": ("你今天忙吗？", "我们一起去公园吧。", "你最喜欢什么颜色？"),
-    "3": ("周末你打算做什么？", "你喜欢什么季节？", "我想学做中国菜。"),
-    "4": ("你对什么工作感兴趣？", "我打算去中国旅行。", "最近有什么好看的电影？"),
-    "5": ("你觉得城市生活怎么样？", "怎样才能养成好习惯？", "谈谈中国的传统节日吧。"),
-    "6": ("你怎么看人工智能？", "谈谈环境保护的难处。", "成语故事你最欣赏哪一个？"),
-}
-ENGLISH_STARTERS = ("Hello! How are you today?", "Let's talk about food.", "Tell me about your favourite season.")
+SCRIPTS = (
+    *("dom.js", "pinyin.js", "sentence.js", "audio.js", "voice.js", "translation.js", "foot.js", "row.js"),
+    *("words.js", "card.js", "status.js", "keys.js", "controls.js", "pages.js", "book.js", "mount.js"),
+)
+STYLES = ("book.css", "reply.css", "card.css", "page.css")
+VOICES_SECONDS, PAUSE_SECONDS = 300.0, 10.0
 
 
 @st.cache_resource(on_release=MegaServiceClient.close)
-def client(base_url: str) -> MegaServiceClient:
+def connected(base_url: str) -> MegaServiceClient:
     return MegaServiceClient(base_url)
 
 
-def turns_component() -> Any:
+def megaservice() -> MegaServiceClient:
+    return connected(megaservice_url())
+
+
+def component() -> Any:
     """The browser part, one module in the page's own DOM; read in each run, so that a file copied in shows."""
-    script = "\n".join((HERE / "component" / name).read_text("utf-8") for name in ("audio.js", "row.js", "turn.js"))
+    script = "\n".join((HERE / "component" / name).read_text("utf-8") for name in SCRIPTS)
     edition = hashlib.sha256(script.encode()).hexdigest()
-    css = (HERE / "component" / "turn.css").read_text("utf-8")
     return st.components.v2.component(
-        "megatalk_turns",
-        html="<div class='mt-book'>\n</div>",
-        css=css,
+        "megatalk",
+        html="<div class='mt-place'>\n</div>",
+        css="\n".join((HERE / "component" / name).read_text("utf-8") for name in STYLES),
         js=f'const EDITION = "{edition}";\n{script}',
         isolate_styles=False,
     )
@@ -59,18 +68,25 @@ def begin(text: str) -> None:
     language, level = state.get("language") or "zh", state.get("hsk") or FREE
     hsk_level = int(level) if language == "zh" and level != FREE else None
     try:
-        started = client(megaservice_url()).start_turn(
-            text, language=language, hsk_level=hsk_level, conversation_id=state.conversation
+        started = megaservice().start_turn(
+            text,
+            language=language,
+            hsk_level=hsk_level,
+            conversation_id=state.conversation,
+            hsk_standard=state.standard,
+            voice=state.voice or None,
         )
     except MegaServiceError as exc:
-        state.notice = exc.message
+        state.notice = sidebar.fault(exc, texts, megaservice_url())
         state.message = text
         return
     state.notice = None
     state.conversation = started.conversation_id
-    state.turns = [*state.turns, {"id": started.turn_id, "text": text, "language": language}]
+    state.turn = {"id": started.turn_id, "text": text, "language": language, "level": hsk_level}
+    state.turn["standard"] = state.standard
     # A reloaded page finds its conversation again by its address (docs/page.md).
     st.query_params["talk"] = started.conversation_id
+    sidebar.forget_list()
 
 
 def send() -> None:
@@ -78,35 +94,65 @@ def send() -> None:
         begin(text)
 
 
-def send_starter() -> None:
+def send_opener() -> None:
     if text := st.session_state.starter:
         begin(text)
 
 
 def send_again() -> None:
-    """The learner asks for a failed turn once more: it takes the place of the failed one."""
     asked = st.session_state.book.again
     if isinstance(asked, dict) and isinstance(text := asked.get("text"), str) and text.strip():
-        st.session_state.turns = [turn for turn in st.session_state.turns if turn["id"] != asked.get("id")]
         begin(text.strip())
 
 
-def new_conversation() -> None:
-    st.session_state.update(turns=[], conversation=None, notice=None)
-    st.query_params.pop("talk", None)
+def use_settings() -> None:
+    """What the browser asks for: a shortcut was pressed, or a new visit wants the settings it had."""
+    asked = st.session_state.book.settings
+    if not isinstance(asked, dict):
+        return
+    for name, value in asked.items():
+        if name == "voice" and value in [voice.id for voice in voices()]:
+            st.session_state.voice = value
+        elif any(value == choice and type(value) is type(choice) for choice in CHOICES.get(name, ())):
+            st.session_state[name] = value
 
 
-def plain(text: str) -> str:
-    """Text that st.error shows as it is: no link, and no picture that the browser would fetch from elsewhere."""
-    return re.sub(r"([^\w\s])", r"\\\1", text, flags=re.ASCII)
+def move(talk: Conversation | None) -> None:
+    """To another conversation, at the level it was held at; to a new one without."""
+    state = st.session_state
+    state.update(turn=None, notice=None, conversation=talk.conversation_id if talk else None)
+    if talk is None:
+        st.query_params.pop("talk", None)
+        return
+    st.query_params["talk"] = talk.conversation_id
+    if talk.language in TUTOR_LANGUAGES:
+        state.language = talk.language
+    if talk.language == "zh":
+        state.hsk = str(talk.hsk_level or FREE)
 
 
 def remember() -> None:
-    """What a session holds. A conversation named in the address is gone on with; the browser still has its text."""
+    """What a session holds. A conversation named in the address is gone on with."""
     talk = st.query_params.get("talk", "")
-    st.session_state.setdefault("turns", [])
-    st.session_state.setdefault("notice", None)
-    st.session_state.setdefault("conversation", talk if is_id(talk) else None)
+    browser = (st.context.locale or DEFAULT_LANGUAGE).split("-")[0]
+    first = {name: choices[0] for name, choices in CHOICES.items() if name not in ("language", "hsk")}
+    first["interface"] = browser if browser in LANGUAGES else DEFAULT_LANGUAGE
+    kept = {"turn": None, "notice": None, "conversation": talk if is_id(talk) else None, "voice": "", **first}
+    for name, value in kept.items():
+        st.session_state.setdefault(name, value)
+
+
+def voices() -> tuple[Voice, ...]:
+    """As MegaService told them last."""
+    told, until = st.session_state.get("voices", ((), 0.0))
+    if time.monotonic() < until:
+        return tuple(told)
+    try:
+        told, seconds = megaservice().voices(), VOICES_SECONDS
+    except MegaServiceError:
+        seconds = PAUSE_SECONDS
+    st.session_state.voices = (told, time.monotonic() + seconds)
+    return tuple(told)
 
 
 @st.fragment(run_every=timedelta(days=1))
@@ -115,13 +161,12 @@ def come_back() -> None:
 
 
 def bar() -> str:
-    """Title, language, level, new conversation; returns the language."""
+    """Language, level, pinyin and translation; returns the language."""
     with st.container(key="bar", horizontal=True, vertical_alignment="center"):
-        st.title("声 MegaTalk", anchor=False, width="content")
         language = st.segmented_control(
-            "Language",
-            list(LANGUAGES),
-            format_func=LANGUAGES.__getitem__,
+            texts["language"],
+            list(TUTOR_LANGUAGES),
+            format_func=TUTOR_LANGUAGES.__getitem__,
             default="zh",
             required=True,
             key="language",
@@ -130,40 +175,69 @@ def bar() -> str:
         )
         if language == "zh":
             st.segmented_control(
-                "HSK",
+                texts["level"],
                 LEVELS,
+                format_func=lambda level: texts["level_free"] if level == FREE else level,
                 default=FREE,
                 required=True,
                 key="hsk",
                 bind="query-params",
             )
-        st.button("New", icon=":material/add:", key="new", on_click=new_conversation)
+            st.segmented_control(
+                texts["pinyin"],
+                PINYIN,
+                format_func=lambda shown: texts[f"pinyin_{shown}"],
+                required=True,
+                key="pinyin",
+                persist_state="session",
+            )
+        st.toggle(texts["translation"], key="translation")
     return language or "zh"
 
 
 def greeting(language: str) -> None:
-    question, caption = GREETINGS[language]
-    starters = STARTERS[st.session_state.get("hsk") or FREE] if language == "zh" else ENGLISH_STARTERS
+    openers = OPENERS[st.session_state.get("hsk") or FREE] if language == "zh" else ENGLISH_OPENERS
     with st.container(key="greeting", horizontal_alignment="center"):
-        st.header(question, anchor=False, text_alignment="center")
-        st.caption(caption, text_alignment="center")
-        st.pills("Begin with", starters, key="starter", on_change=send_starter, label_visibility="collapsed")
+        st.header(texts[f"greeting_{language}"], anchor=False, text_alignment="center")
+        st.caption(texts[f"greeting_caption_{language}"], text_alignment="center")
+        st.pills(texts["openers"], openers, key="starter", on_change=send_opener, label_visibility="collapsed")
 
 
 st.set_page_config(page_title="MegaTalk", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
 remember()
+state = st.session_state
+texts = TEXTS[state.interface or DEFAULT_LANGUAGE]
 come_back()
+mount = component()
+code = fingerprint(HERE)
 language = bar()
-with st.container(key="pages"):
-    turns_component()(
+own_voices = {voice.id: voice.name for voice in voices() if voice.language == language}
+if state.voice not in own_voices:
+    state.voice = ""
+with st.container(key="pages"):  # before the sidebar: a new turn is to be seen at once
+    mount(
         key="book",
-        data={name: st.session_state[name] for name in ("conversation", "turns", "notice")}
-        | {"modelNote": os.environ.get("MEGATALK_MODEL_NOTE", ""), "code": fingerprint(HERE)},
+        data={name: state[name] for name in ("conversation", "turn", "notice")}
+        | {
+            "part": "book",
+            "settings": {name: state[name] for name in (*CHOICES, "voice") if name in state},
+            "texts": texts,
+            "interface": state.interface,
+            "download": state.pop("download", None),
+            "modelNote": os.environ.get("MEGATALK_MODEL_NOTE", ""),
+            "code": code,
+        },
         on_again_change=send_again,
+        on_settings_change=use_settings,
     )
-if st.session_state.conversation is None:
+if state.conversation is None:
     greeting(language)
 with st.bottom:
-    if st.session_state.notice:
-        st.error(plain(st.session_state.notice), icon=":material/error:")
-    st.chat_input(PLACEHOLDERS[language], key="message", on_submit=send)
+    if state.notice:
+        st.error(sidebar.plain(state.notice), icon=":material/error:")
+    st.chat_input(texts[f"box_{language}"], key="message", on_submit=send)
+with st.sidebar:
+    st.title("声 MegaTalk", anchor=False)
+    sidebar.conversations(megaservice(), texts, move)
+    mount(key="words", data={"part": "words", "code": code})
+    sidebar.settings(texts, own_voices)

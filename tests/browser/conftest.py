@@ -1,4 +1,4 @@
-"""The page as a learner sees it: the double of MegaService, `streamlit run megatalk/asgi.py`, Debian's Chromium."""
+"""The page as a learner sees it: MegaService or its double, `streamlit run megatalk/asgi.py`, Debian's Chromium."""
 
 import os
 import socket
@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.stack import RunningStack, running_stack
 from tests.doubles.megaservice import DoubleMegaService, create_double, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +87,18 @@ def page_url(double: DoubleMegaService, tmp_path_factory: pytest.TempPathFactory
         yield url
 
 
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    with running_stack(tmp_path_factory.mktemp("megaservice")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def real_url(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_page(stack.url, tmp_path_factory.mktemp("megatalk") / "streamlit.log") as url:
+        yield url
+
+
 @pytest.fixture
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
@@ -103,9 +117,14 @@ class Visit:
         self.url = url
         self.errors: list[str] = []
         self.foreign: list[str] = []
-        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: self.log(message.type, message.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.note(request.url))
+
+    def log(self, kind: str, text: str) -> None:
+        # A container that starts or ends beside the test changes the machine's networks, and Chromium lets requests go.
+        if kind == "error" and "ERR_NETWORK_CHANGED" not in text:
+            self.errors.append(text)
 
     def note(self, url: str) -> None:
         if not url.startswith((self.url, self.url.replace("http", "ws", 1), "data:", "blob:")):
@@ -125,9 +144,24 @@ class Visit:
 BOX = "[data-testid=stChatInput] textarea"
 
 
-@pytest.fixture
-def visit(browser: Browser, page_url: str) -> Iterator[Visit]:
+@contextmanager
+def blameless(browser: Browser, url: str, **of_page: Any) -> Iterator[Visit]:
     """A visit that must have asked no other host and reported no error by its end."""
-    visit = Visit(browser.new_page(viewport={"width": 1280, "height": 860}), page_url)
+    page = browser.new_page(**{"viewport": {"width": 1280, "height": 860}} | of_page)
+    visit = Visit(page, url)
     yield visit
     assert (visit.foreign, visit.errors) == ([], [])
+
+
+@pytest.fixture
+def visit(browser: Browser, real_url: str) -> Iterator[Visit]:
+    """The page over the real MegaService."""
+    with blameless(browser, real_url) as visit:
+        yield visit
+
+
+@pytest.fixture
+def staged(browser: Browser, page_url: str) -> Iterator[Visit]:
+    """The page over the double of MegaService, for scenes that the real one does not play on demand."""
+    with blameless(browser, page_url) as visit:
+        yield visit

@@ -133,12 +133,12 @@ def test_open_page_takes_new_styles_and_scripts(checkout: Checkout, visit: Visit
     visit.say("你好")
     wait_for_state(page, 0, "done")
     page.fill("[data-testid=stChatInput] textarea", "我还没写完")
-    checkout.change("component/turn.js", "老师 · Tutor", "老师 · Teacher")
-    checkout.change("component/turn.css", ".mt-line {", ".mt-line { outline: 7px solid red;")
+    checkout.change("component/pages.js", 'say("tutor")', '"Teacher"')
+    checkout.change("component/reply.css", ".mt-line {", ".mt-line { outline: 7px solid red;")
     code, told, faults = checkout.update()
 
     assert (code, faults) == (0, "")
-    assert told.startswith("On the page: component/turn.css, component/turn.js. ")
+    assert told.startswith("On the page: component/pages.js, component/reply.css. ")
     expect(page.locator(".mt-heads")).to_contain_text("Teacher", timeout=SHOWN_MS)
     assert page.evaluate("getComputedStyle(document.querySelector('.mt-line')).outlineWidth") == "7px"
     assert page.locator("[data-turn-id]").count() == 1

@@ -76,6 +76,7 @@ class DoubleMegaService:
     requests: list[dict[str, object]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     spoken_again: list[tuple[str, int, float]] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)  # what each list of conversations was searched for
     last_event_ids: list[str | None] = field(default_factory=list)
     streams: int = 0
     turns: dict[str, DoubleTurn] = field(default_factory=dict)

@@ -48,6 +48,7 @@ def _add_conversations(app: FastAPI, double: "DoubleMegaService") -> None:
 
     @app.get("/conversations")
     async def listed(search: str = "", limit: int = 50, after: str | None = None) -> dict[str, object]:
+        double.lists.append(search)
         ids = list(dict.fromkeys(turn.conversation_id for turn in reversed(double.turns.values())))
         found = [told for told in map(shown, ids) if search in told["title"]]
         return _page("conversations", "conversation_id", found, limit, after)

@@ -1,0 +1,276 @@
+// The open book: all turns of a conversation and the one event stream that may be open. What was said is kept by MegaService.
+
+const EVENTS = ["turn_started", "text_delta", "sentence", "clip", "clip_failed", "turn_completed", "turn_failed"];
+const RECONNECT_SECONDS = [1, 2, 4, 8, 8, 8];
+const PINYIN = ["all", "new", "off"];
+
+class Book {
+  constructor() {
+    this.edition = EDITION; // names this very code; MegaTalk.py puts it in front
+    this.life = new AbortController();
+    this.settings = {};
+    this.player = new Player();
+    this.player.onChange = () => this.rows.forEach((row) => row.refresh());
+    this.rows = new Map(); // by turn id, in the order of the conversation
+    this.conversation = null;
+    this.current = null; // the row whose stream is open
+    this.stream = null;
+    this.submittedAt = null;
+    this.isFollowing = true; // the newest line is kept in view until the learner scrolls away
+    this.status = new Status(this.life.signal);
+    this.status.onBack = () => this.comeBackToLife();
+    this.words = new WordBook(this);
+    this.card = new Card(this);
+    this.pages = new Pages(this);
+    this.seen = new IntersectionObserver((entries) => this.onSeen(entries));
+    listenToKeys(this, this.life.signal);
+    listenToGestures(this, this.life.signal);
+    markControls(this, this.life.signal);
+    this.status.watch();
+  }
+
+  // The book of newer code takes over: it draws what MegaService has kept, as a reloaded page would.
+  leave() {
+    this.closeStream();
+    this.player.silence();
+    this.player.context?.close();
+    this.seen.disconnect();
+    this.life.abort();
+    clearTimeout(this.status.timer);
+  }
+
+  // Streamlit hands over a place in the page and what it knows, and does so again after each run.
+  show(place, data, send) {
+    this.send = send;
+    this.pages.open(place);
+    this.useSettings(data);
+    if (data.notice && data.notice !== this.notice) this.status.watch();
+    this.notice = data.notice;
+    if (data.conversation !== this.conversation) this.turnOver(data);
+    this.beginNew(data.turn);
+    download(data.download);
+    this.pages.refresh(data.code);
+  }
+
+  useSettings({ settings, texts: given, interface: language, modelNote }) {
+    this.status.modelNote = modelNote;
+    const isOtherLanguage = texts.language !== language;
+    Object.assign(texts, { of: given, language });
+    const wasTranslating = this.settings.translation;
+    Object.assign(this.settings, settings);
+    keepSettings(settings, (wanted) => this.send("settings", wanted));
+    this.pages.useSettings(this.settings);
+    if (isOtherLanguage) this.redraw();
+    if (wasTranslating !== settings.translation) this.translateSeen(settings.translation);
+  }
+
+  redraw() {
+    this.pages.drawHeads();
+    this.status.draw();
+    this.words.draw();
+    for (const row of this.rows.values()) {
+      row.draw();
+      this.seen.observe(row.root);
+    }
+  }
+
+  // Another conversation: it is drawn as MegaService keeps it, in silence.
+  turnOver({ conversation, turn }) {
+    const isNew = this.conversation === null && this.submittedAt !== null && turn !== null;
+    this.closeStream();
+    this.player.silence();
+    if (this.card.isOpen) this.card.root.hidePopover();
+    this.rows.clear();
+    this.seen.disconnect();
+    this.conversation = conversation;
+    this.pages.clear();
+    if (conversation !== null && !isNew) this.load();
+  }
+
+  async load(before = null) {
+    const { conversation } = this;
+    const page = before === null ? "" : `?before=${encodeURIComponent(before)}`;
+    this.pages.told = null;
+    try {
+      const stored = await ask(`/api/conversations/${encodeURIComponent(conversation)}${page}`);
+      if (conversation !== this.conversation) return;
+      this.pages.earlier = stored.earlier;
+      this.drawStored(stored.turns);
+      if (before === null) this.keepInView(this.lastRow());
+    } catch (error) {
+      if (conversation !== this.conversation) return;
+      this.pages.told = error.status === 404 ? "conversation_lost" : "conversation_away";
+    }
+    this.pages.refresh();
+  }
+
+  // Before what is on the page already: earlier turns, or one that was begun while these were fetched.
+  drawStored(turns) {
+    const rows = turns.filter((turn) => !this.rows.has(turn.turn_id)).map((turn) => new Row(factsOf(turn), this));
+    this.rows = new Map([...rows.map((row) => [row.facts.id, row]), ...this.rows]);
+    this.pages.list.prepend(...rows.map((row) => row.root));
+    for (const row of rows) {
+      row.voice.mute();
+      this.seen.observe(row.root);
+    }
+    const last = rows.at(-1);
+    if (last && !last.isOver && !this.current) this.follow(last);
+  }
+
+  // MegaService answers again: what could not be fetched meanwhile is fetched now.
+  comeBackToLife() {
+    if (this.pages.told === "conversation_away") this.load();
+    if (this.words.isAway) this.words.load();
+  }
+
+  // A turn that Streamlit has started. Without a gesture of this page before it, it was drawn by load() or will be.
+  beginNew(turn) {
+    if (turn === null || this.rows.has(turn.id) || this.submittedAt === null) return;
+    if (this.current) this.stop(this.current);
+    const row = new Row(turn, this);
+    this.rows.set(turn.id, row);
+    this.pages.list.append(row.root);
+    this.seen.observe(row.root);
+    row.submittedAt = this.submittedAt;
+    this.submittedAt = null;
+    row.mark("megatalk:submit", row.submittedAt);
+    if (!this.settings.autoplay) row.voice.mute();
+    this.follow(row);
+    this.isFollowing = true;
+    this.keepInView(row);
+  }
+
+  follow(row, tries = 0) {
+    this.closeStream();
+    this.current = row;
+    this.stream = new EventSource(`/api/turns/${encodeURIComponent(row.facts.id)}/events`);
+    for (const name of EVENTS) {
+      this.stream.addEventListener(name, (event) => {
+        tries = 0;
+        row.apply(name, event);
+        this.keepInView(row);
+      });
+    }
+    this.stream.onopen = () => row.note();
+    this.stream.onerror = () => {
+      row.note("reconnecting");
+      // While it is CONNECTING the browser itself comes back, with Last-Event-ID. A refusal it does not get over.
+      if (this.stream?.readyState === EventSource.CLOSED) this.comeBack(row, tries);
+    };
+  }
+
+  async comeBack(row, tries) {
+    this.closeStream();
+    this.current = row;
+    const health = await this.status.watch();
+    if (this.current !== row) return;
+    if (health === "ready" || health === "waiting") {
+      row.end(FAILED, ["reply_lost"]);
+    } else if (tries === RECONNECT_SECONDS.length) {
+      row.end(FAILED, ["tutor_unreachable"]);
+    } else {
+      setTimeout(() => this.current === row && this.follow(row, tries + 1), RECONNECT_SECONDS[tries] * 1000);
+    }
+  }
+
+  closeStream() {
+    this.stream?.close();
+    this.stream = this.current = null;
+  }
+
+  ended(row) {
+    if (this.current === row) this.closeStream();
+    this.keepInView(row);
+    if (row.facts.state === FAILED) this.status.watch();
+    else if (this.settings.translation) row.translation.toggle(true);
+  }
+
+  lastRow() {
+    return [...this.rows.values()].at(-1);
+  }
+
+  get heard() {
+    return [...this.rows.values()].find((row) => row.isHeard) ?? this.current;
+  }
+
+  // Nothing that is being said or still comes is heard any more; its text goes on.
+  interrupt() {
+    this.player.unlock();
+    this.player.silence();
+    for (const row of this.rows.values()) row.voice.mute();
+  }
+
+  stop(row) {
+    if (!row) return this.player.silence();
+    if (row.isHeard) this.player.silence();
+    row.voice.mute();
+    if (row.isOver) return row.refresh();
+    // keepalive: the request outlives a page that is being left. That it fails changes nothing here.
+    fetch(`/api/turns/${encodeURIComponent(row.facts.id)}`, { method: "DELETE", keepalive: true }).catch(() => {});
+    row.end(STOPPED, ["stopped"]);
+  }
+
+  replay(row, { indexes = null, speed = 1 } = {}) {
+    this.interrupt();
+    const isWanted = ({ index, spoken, url }) => (indexes ? indexes.includes(index) : (spoken ?? url));
+    if (row.isOver) row.note(...(row.facts.state === STOPPED ? ["stopped"] : []));
+    row.voice.again(row.facts.sentences.filter(isWanted), speed);
+  }
+
+  replayLast(how) {
+    const row = this.lastRow();
+    if (row?.isOver) this.replay(row, how);
+  }
+
+  retry(row) {
+    this.replay(row, { indexes: row.facts.sentences.filter(({ state }) => state === "failed").map(({ index }) => index) });
+  }
+
+  again(row) {
+    this.submitted();
+    this.rows.delete(row.facts.id);
+    row.root.remove();
+    this.send("again", { text: row.facts.text });
+  }
+
+  // The gesture that sends: it unlocks sound, silences the reply before, and starts the learner's clock.
+  submitted() {
+    this.interrupt();
+    this.submittedAt = performance.now();
+  }
+
+  turnPinyin() {
+    const pinyin = PINYIN[(PINYIN.indexOf(this.settings.pinyin) + 1) % PINYIN.length];
+    this.settings.pinyin = pinyin;
+    this.pages.useSettings(this.settings);
+    this.send("settings", { pinyin });
+  }
+
+  openWord(word) {
+    const row = this.rows.get(word.closest(".mt-row").dataset.turnId);
+    const sentence = row.sentence(Number(word.closest(".mt-sentence").dataset.sentenceIndex));
+    const token = sentence.tokens[word.dataset.token];
+    this.card.open(word, { ...token, standard: row.facts.standard, turnId: row.facts.id, index: sentence.index }, row);
+  }
+
+  onSeen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const row = this.rows.get(target.dataset.turnId);
+      if (!row) continue;
+      row.isSeen = isIntersecting;
+      if (isIntersecting && this.settings.translation && row.isOver) row.translation.toggle(true);
+    }
+  }
+
+  translateSeen(isShown) {
+    for (const row of this.rows.values()) {
+      if (!isShown || (row.isSeen && row.isOver)) row.translation.toggle(isShown);
+    }
+  }
+
+  // The foot, not the row: a reply may be longer than the screen. Never away from under an open card.
+  keepInView(row) {
+    const end = row?.foot.hasChildNodes() ? row.foot : row?.root;
+    if (this.isFollowing && !this.card.isOpen) end?.scrollIntoView({ block: "nearest" });
+  }
+}

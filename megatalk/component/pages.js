@@ -1,0 +1,52 @@
+// The two pages themselves: their heads, the banner, the rows, and what is told where rows are missing.
+
+class Pages {
+  constructor(book) {
+    this.book = book;
+    this.told = null; // key of a text: why the turns before are not here
+    this.earlier = null; // id of the turn before which older ones are kept
+    this.root = element("section", "mt-pages");
+    this.heads = element("div", "mt-heads");
+    this.about = element("p", "mt-about");
+    this.more = element("p", "mt-earlier");
+    this.list = element("div", "mt-list");
+    this.root.append(this.heads, book.status.banner, this.about, this.more, this.list);
+    this.list.addEventListener("click", ({ target }) => {
+      const word = target.closest(".mt-word");
+      if (word && String(getSelection()) === "") book.openWord(word);
+    });
+  }
+
+  open(place) {
+    if (this.root.parentElement !== place) place.replaceChildren(this.root, this.book.card.root);
+  }
+
+  drawHeads() {
+    this.root.setAttribute("aria-label", say("conversation"));
+    const tutor = element("div", "mt-head");
+    tutor.append(element("span", "mt-name", say("tutor")), this.book.status.line, this.book.status.model);
+    this.heads.replaceChildren(element("div", "mt-head mt-name", say("you")), tutor);
+    const older = element("button", "mt-more", say("earlier_turns"));
+    older.type = "button";
+    older.onclick = () => this.book.load(this.earlier);
+    this.more.replaceChildren(older);
+    this.refresh();
+  }
+
+  useSettings({ pinyin, marks }) {
+    Object.assign(this.root.dataset, { pinyin, marks: String(marks) });
+  }
+
+  clear() {
+    this.told = this.earlier = null;
+    this.list.replaceChildren();
+  }
+
+  refresh(code = this.root.dataset.code) {
+    const isEmpty = this.book.rows.size === 0;
+    Object.assign(this.root.dataset, { code, empty: String(isEmpty && this.book.conversation === null) });
+    this.more.hidden = this.earlier === null;
+    this.about.hidden = this.told === null;
+    this.about.textContent = this.told ? say(this.told) : "";
+  }
+}
