@@ -22,7 +22,7 @@ function levelWords({ report }) {
     made.dataset.verdict = "strict";
     return made;
   }
-  made.append(flagged.length === 1 ? say("one_new_word") : say("new_words", { count: flagged.length }), " ");
+  made.append(flagged.length === 1 ? say("one_word_above", { level }) : say("words_above", { count: flagged.length, level }), " ");
   for (const { word, pinyin } of flagged.slice(0, 3)) {
     const one = element("span", "mt-flagged", word);
     one.lang = LANG.zh;

@@ -61,10 +61,10 @@ def test_words_stand_under_pinyin_in_the_colours_of_their_tones(visit: Visit) ->
         ["chá", "2"],
     ]
     assert page.locator(".mt-word.is-above").count() > 0
-    expect(row(page, 0).locator(".mt-level")).to_contain_text("new words:")
+    expect(row(page, 0).locator(".mt-level")).to_contain_text("words above HSK 1:")
     visit.say("你叫什么名字")
     wait_for_state(page, 1, "done")
-    expect(row(page, 1).locator(".mt-level")).to_have_text("All words HSK 1")
+    expect(row(page, 1).locator(".mt-level")).to_have_text("All words within HSK 1")
 
 
 def test_pinyin_is_hidden_or_kept_for_words_above_the_level(visit: Visit) -> None:
