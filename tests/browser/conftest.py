@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.browser.stack import RunningStack, running_stack
 from tests.doubles.megaservice import DoubleMegaService, create_double, serving
@@ -116,6 +116,7 @@ class Visit:
         self.page = page
         self.url = url
         self.errors: list[str] = []
+        self.lost_requests = 0
         self.foreign: list[str] = []
         page.on("console", lambda message: self.log(message.type, message.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -123,7 +124,9 @@ class Visit:
 
     def log(self, kind: str, text: str) -> None:
         # A container that starts or ends beside the test changes the machine's networks, and Chromium lets requests go.
-        if kind == "error" and "ERR_NETWORK_CHANGED" not in text:
+        if "ERR_NETWORK_CHANGED" in text:
+            self.lost_requests += 1
+        elif kind == "error":
             self.errors.append(text)
 
     def note(self, url: str) -> None:
@@ -132,7 +135,13 @@ class Visit:
 
     def open(self, query: str = "") -> Page:
         self.page.goto(f"{self.url}/{query}")
-        self.page.wait_for_selector(BOX, timeout=START_SECONDS * 1000)
+        try:
+            self.page.wait_for_selector(BOX, timeout=START_SECONDS * 500)
+        except TimeoutError:
+            if not self.lost_requests:
+                raise
+            self.page.reload()
+            self.page.wait_for_selector(BOX, timeout=START_SECONDS * 500)
         self.page.wait_for_selector(".mt-status:not(:empty)", timeout=START_SECONDS * 1000)
         return self.page
 

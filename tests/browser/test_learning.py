@@ -146,3 +146,22 @@ def test_clip_that_was_swept_is_spoken_again(visit: Visit, stack: RunningStack) 
     assert all("404" in error for error in visit.errors)
     visit.errors.clear()
     assert "".join(page.locator(".mt-reply").first.text_content() or "").count("茶") == TEA.count("茶")
+
+
+def test_replays_leave_nothing_behind(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    visit.say("你叫什么名字")
+    wait_for_state(page, 0, "done")
+    tools = page.context.new_cdp_session(page)
+    middle = "button => { const box = button.getBoundingClientRect(); return [box.x + 20, box.y + 20]; }"
+
+    def nodes_after(replays: int) -> int:
+        for _ in range(replays):
+            page.evaluate("window.megatalk.stop(window.megatalk.lastRow())")
+            page.mouse.click(*page.locator("[data-kind=replay]").evaluate(middle))
+            page.wait_for_function("window.megatalk.player.playing.length > 0")
+        tools.send("HeapProfiler.collectGarbage")
+        return int(tools.send("Memory.getDOMCounters")["nodes"])
+
+    before = nodes_after(5)
+    assert nodes_after(15) < before + 50  # a button is five, and two go with each replay
