@@ -85,6 +85,8 @@ def test_may_be_said(level: int, text: str) -> None:
         (2, "那里有好玩的地方。"),
         (2, "他们见了一次面。"),
         (2, "中国很美国。"),
+        (1, "你真了不起床。"),  # what a model says that may not say 了不起
+        (2, "这是我的人生病。"),
         (3, "我们有很多方法和方面。"),
         (1, "我是学生"),
         (1, "好，。"),

@@ -27,7 +27,11 @@ _BEFORE_ALL = word_set(
 )  # 不便宜 is no 不便 and 宜
 _BEGIN_LIKE_OTHERS = word_set("长城 长江 重庆 加拿大 南京 广州 成都 天津")  # 有深度 is meant
 _NOODLES = word_set("面包 面条 面条儿")  # 两面 is meant
-_ASTRAY = [("的", "不", "便宜"), ("学", "问题")]  # 不便 and 学问 are meant
+# 不便, 学问, 了不起, 人生 and 分开 are meant.
+_ASTRAY = [
+    *[("的", "不", "便宜"), ("学", "问题"), ("了", "不", "起床"), ("了", "不", "起来")],
+    *[("的", "人", "生病"), ("分", "开始")],
+]
 _NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 一下 一会")  # 这儿 is meant
 _LEADS_ASTRAY = 4.5  # how much likelier a word above the level is than the two whose beginning it is: 一起 and 一 起床
 # What commonly stands between the halves of a separable verb: 见了一次面.
