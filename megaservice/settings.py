@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     LLM_MAX_MODEL_LEN: int = Field(
         2048, ge=512, le=1_048_576, description="Tokens of prompt and reply together, where the server does not tell."
     )
-    LLM_TEMPERATURE: float = Field(0.3, ge=0, le=2, description="Sampling temperature.")
+    LLM_TEMPERATURE: float = Field(0.1, ge=0, le=2, description="Sampling temperature.")
     LLM_TOP_P: float = Field(0.9, gt=0, le=1, description="Nucleus sampling: share of probability kept.")
     LLM_WARM_UP: bool = Field(True, description="Have the LLM read each level's prompt at the start.")
     LLM_CONNECT_TIMEOUT_SECONDS: Seconds = Field(2.0, description="Longest wait for a connection to the LLM.")

@@ -75,7 +75,7 @@ class ChatClient:
         model_id: str,
         *,
         api_key: str = "",
-        temperature: float = 0.3,
+        temperature: float = 0.1,
         top_p: float = 0.9,
         max_model_len: int = 2048,
         timeouts: Timeouts | None = None,
