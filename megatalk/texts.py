@@ -63,6 +63,7 @@ _ENGLISH: Final = {
     # The book
     "you": "You",
     "tutor": "Tutor",
+    "hint": "Tap a word for its meaning",
     "conversation": "Conversation",
     "earlier_turns": "Earlier turns",
     "conversation_lost": "This conversation is no longer there.",
@@ -176,6 +177,7 @@ _CHINESE: Final = {
     "fault_not_found": "这个对话已经不在了。",
     "you": "你",
     "tutor": "老师",
+    "hint": "点一个词，看它的意思",
     "conversation": "对话",
     "earlier_turns": "更早的对话",
     "conversation_lost": "这个对话已经不在了。",

@@ -24,7 +24,8 @@ class Pages {
   drawHeads() {
     this.root.setAttribute("aria-label", say("conversation"));
     const tutor = element("div", "mt-head");
-    tutor.append(element("span", "mt-name", say("tutor")), this.book.status.line, this.book.status.model);
+    const name = element("span", "mt-name", say("tutor"));
+    tutor.append(name, element("span", "mt-hint", say("hint")), this.book.status.line, this.book.status.model);
     this.heads.replaceChildren(element("div", "mt-head mt-name", say("you")), tutor);
     const older = element("button", "mt-more", say("earlier_turns"));
     older.type = "button";
@@ -33,8 +34,8 @@ class Pages {
     this.refresh();
   }
 
-  useSettings({ pinyin, marks }) {
-    Object.assign(this.root.dataset, { pinyin, marks: String(marks) });
+  useSettings({ pinyin, marks, language }) {
+    Object.assign(this.root.dataset, { pinyin, marks: String(marks), language });
   }
 
   clear() {

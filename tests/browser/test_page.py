@@ -61,6 +61,7 @@ def test_words_stand_under_pinyin_in_the_colours_of_their_tones(visit: Visit) ->
         ["chá", "2"],
     ]
     assert page.locator(".mt-word.is-above").count() > 0
+    expect(page.get_by_text("Tap a word for its meaning")).to_be_visible()
     expect(row(page, 0).locator(".mt-level")).to_contain_text("words above HSK 1:")
     visit.say("你叫什么名字")
     wait_for_state(page, 1, "done")
