@@ -9,11 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from megatalk import sidebar
-from megatalk.answers import Conversation, Voice
-from megatalk.client import MegaServiceClient, MegaServiceError, is_id, megaservice_url
-from megatalk.fingerprint import fingerprint
-from megatalk.texts import DEFAULT_LANGUAGE, ENGLISH_OPENERS, LANGUAGES, OPENERS, TEXTS
+from megatalk.reload import reload_changed
+
+reload_changed()
+
+from megatalk import sidebar  # noqa: E402
+from megatalk.answers import Conversation, Voice  # noqa: E402
+from megatalk.client import MegaServiceClient, MegaServiceError, is_id, megaservice_url  # noqa: E402
+from megatalk.fingerprint import fingerprint  # noqa: E402
+from megatalk.texts import DEFAULT_LANGUAGE, ENGLISH_OPENERS, LANGUAGES, OPENERS, TEXTS  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 TUTOR_LANGUAGES = {"zh": "中文", "en": "English"}

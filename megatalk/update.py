@@ -18,6 +18,7 @@ from typing import IO
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from megatalk.fingerprint import files_of, fingerprint
+from megatalk.reload import PAGE, READ_AT_START
 from megatalk.visit import Visit, spare_streamlit
 
 ADDRESS = "127.0.0.1:8501"
@@ -27,8 +28,6 @@ VISIT_SECONDS = 5.0
 SHOWN_SECONDS = 20.0
 # An error may come from a page half renewed: the run after it decides.
 SECOND_RUN_SECONDS = 2.0
-# What Streamlit reads once, at its start: its settings, and what asgi.py imports.
-READ_AT_START = {"__init__.py", "answers.py", "asgi.py", "client.py", "proxy.py", ".streamlit/config.toml"}
 
 
 class UpdateError(Exception):
@@ -58,7 +57,7 @@ class Change:
 def difference(new: Path, running: Path) -> Change:
     wanted, present = files_of(new), files_of(running)
     moved = [path for path in wanted if path not in present or _content(new, path) != _content(running, path)]
-    moved.sort(key=lambda path: (path.endswith(".py"), path == "MegaTalk.py", path))
+    moved.sort(key=lambda path: (path.endswith(".py"), path == PAGE, path))
     return Change(moved, [path for path in present if path not in wanted])
 
 

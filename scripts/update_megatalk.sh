@@ -78,6 +78,7 @@ echo "Watching megatalk/; Ctrl-C ends it."
 while sleep 0.3; do
     now=$(content)
     [ "$now" != "$seen" ] || continue
-    seen=$now
+    # Two looks alike: an editor may be in the midst of writing.
+    until seen=$now && sleep 0.1 && now=$(content) && [ "$now" = "$seen" ]; do :; done
     update || true
 done

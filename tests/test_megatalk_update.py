@@ -11,7 +11,8 @@ import pytest
 
 import megatalk
 from megatalk.fingerprint import files_of, fingerprint
-from megatalk.update import READ_AT_START, Change, UpdateError, apply, check_start, difference, unpack
+from megatalk.reload import READ_AT_START
+from megatalk.update import Change, UpdateError, apply, check_start, difference, unpack
 
 PACKAGE = Path(megatalk.__file__).parent
 SCRIPT = PACKAGE.parent / "scripts" / "update_megatalk.sh"
@@ -85,7 +86,7 @@ def imported(name: str) -> set[str]:
 def test_restart_is_for_what_streamlit_reads_at_its_start() -> None:
     config = [path for path in files_of(PACKAGE) if path.startswith(".streamlit/")]
 
-    assert {"__init__.py", "asgi.py", *imported("asgi.py"), *config} == READ_AT_START
+    assert {"__init__.py", "asgi.py", "reload.py", *imported("asgi.py"), *config} == READ_AT_START
 
 
 @pytest.mark.parametrize(

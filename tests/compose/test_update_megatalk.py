@@ -81,8 +81,10 @@ def checkout(running: Stack, tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
-def visit(browser: Browser, running: Stack, checkout: Checkout) -> Visit:
-    return Visit(browser.new_page(), running.page_url)
+def visit(browser: Browser, running: Stack, checkout: Checkout) -> Iterator[Visit]:
+    page = browser.new_page()
+    yield Visit(page, running.page_url)
+    page.close()
 
 
 def title(page: Page, text: str) -> None:
@@ -140,13 +142,41 @@ def test_open_page_takes_new_styles_and_scripts(checkout: Checkout, visit: Visit
     assert (code, faults) == (0, "")
     assert told.startswith("On the page: component/pages.js, component/reply.css. ")
     expect(page.locator(".mt-heads")).to_contain_text("Teacher", timeout=SHOWN_MS)
-    assert page.evaluate("getComputedStyle(document.querySelector('.mt-line')).outlineWidth") == "7px"
+    expect(page.locator(".mt-line").first).to_have_css("outline-width", "7px", timeout=SHOWN_MS)
     assert page.locator("[data-turn-id]").count() == 1
     assert page.input_value("[data-testid=stChatInput] textarea") == "我还没写完"
     visit.say("再见")
     wait_for_state(page, 1, "done")
     assert len(spoken(page)) == len(page.locator("[data-turn-id]").nth(1).locator("[data-sentence-index]").all())
     assert (visit.foreign, visit.errors) == ([], [])
+
+
+def test_many_open_pages_take_every_update(browser: Browser, checkout: Checkout, running: Stack) -> None:
+    pages = [Visit(browser.new_page(), running.page_url).open() for _ in range(4)]
+    shown = TITLE
+    for number in range(8):
+        before, shown = shown, f"声 MegaTalk {number}"
+        checkout.change("MegaTalk.py", before, shown)
+        code, _, faults = checkout.update()
+        assert (code, faults) == (0, "")
+        for page in pages:
+            title(page, shown)
+    for page in pages:
+        page.close()
+
+
+def test_dead_megaservice_is_told_after_an_update_too(checkout: Checkout, visit: Visit, running: Stack) -> None:
+    page = visit.open()
+    checkout.change("MegaTalk.py", TITLE, "声 MegaTalk 2")
+    assert checkout.update()[0] == 0
+    title(page, "声 MegaTalk 2")
+    running.compose("stop", "megaservice")
+    try:
+        visit.say("你好")
+        expect(page.locator("[data-testid=stAlert]")).to_contain_text("MegaService", timeout=SHOWN_MS)
+        expect(page.locator("[data-testid=stChatInput] textarea")).to_have_value("你好", timeout=SHOWN_MS)
+    finally:
+        running.compose("start", "megaservice")
 
 
 def test_syntax_error_never_reaches_the_page(checkout: Checkout, visit: Visit) -> None:
