@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from megaservice.hsk import Grader, Lexicon, Standard
+from megaservice.hsk.astray import astray
 from megaservice.hsk.constraint import Constraint, Constraints
 from megaservice.hsk.grammar import gbnf
 from megaservice.hsk.surface import surface
@@ -63,6 +64,10 @@ def test_the_regular_expression_accepts_what_is_in_level(row: dict[str, Any]) ->
         (1, "你喜不喜欢他？"),
         (1, "朋友们都高高兴兴。"),
         (1, "我爱中国，不爱下雨。"),
+        (1, "我朋友生病了，他不是学生。"),
+        (1, "我那时候没有时间，不知道。"),
+        (1, "这里不便宜，也好吃，也好看。"),
+        (2, "那天下午他早点儿回家了，很喜欢。"),
         (2, "我们休息休息吧。"),
         (2, "你要不要？那里远不远？"),
         (2, "他去过那儿。"),
@@ -87,6 +92,15 @@ def test_may_be_said(level: int, text: str) -> None:
         (2, "中国很美国。"),
         (1, "你真了不起床。"),  # what a model says that may not say 了不起
         (2, "这是我的人生病。"),
+        (1, "你有好看法国？"),  # 好 and 看法
+        (1, "老师还是不是。"),
+        (1, "那很了。"),
+        (1, "很有事。"),
+        (1, "先生后边，不要看。"),
+        (2, "老师有教学楼。"),
+        (2, "他们和我不太同学。"),
+        (2, "手机让我们分开始。"),
+        (2, "中国菜很吃。"),
         (3, "我们有很多方法和方面。"),
         (1, "我是学生"),
         (1, "好，。"),
@@ -134,6 +148,20 @@ def test_no_server_is_asked_for_what_it_may_not_know() -> None:
         )
         assert used - {"root"} <= set(rules)
         assert len(constraint.grammar.encode()) < 500_000
+
+
+def test_a_word_is_not_begun_in_place_of_a_likelier_one_above_the_level() -> None:
+    words = {"a", "b", "xa", "x", "bc", "cd"}
+    costs = {"a": 9.0, "b": 9.0, "xa": 9.0, "x": 4.0, "bc": 9.0, "cd": 9.0, "ab": 9.0, "abc": 8.0}
+    assert set(astray(words, ["ab"], costs, {})) == {("a", "bc"), ("xa", "bc")}
+    assert set(astray(words, ["abc"], costs, {})) == {("a", "b", "cd"), ("xa", "b", "cd")}
+    assert set(astray(words, ["ab"], costs | {"ab": 14.0}, {})) == set()  # rarer than that: bc is meant
+
+
+def test_a_verb_may_stand_behind_an_adverb_whatever_word_both_begin() -> None:
+    costs = {"不": 5.0, "便宜": 12.0, "不便": 8.0}
+    assert set(astray({"不", "便宜"}, ["不便"], costs, {"便宜": "名"})) == {("不", "便宜")}
+    assert set(astray({"不", "便宜"}, ["不便"], costs, {"便宜": "形"})) == set()
 
 
 def test_a_forbidden_chain_is_left_out_wherever_it_stands() -> None:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from megaservice.hsk.astray import Chain
 from megaservice.hsk.grader import Grader
 from megaservice.hsk.grades import DEFAULT_STANDARD, Standard
 from megaservice.hsk.grammar import gbnf
 from megaservice.hsk.lexicon import Lexicon
-from megaservice.hsk.sayable import Chain, Sayable
+from megaservice.hsk.sayable import Sayable
 
 _LISTS_KEPT = 16
 _TOLD_KEPT = 32

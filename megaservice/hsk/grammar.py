@@ -8,7 +8,7 @@ what may follow when the words before it begin a forbidden chain. What all have 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from megaservice.hsk.sayable import Chain
+from megaservice.hsk.astray import Chain
 
 _SHARED_CHARACTERS = 12  # first characters of one shared rule: fewer make more references, more make longer copies
 _FORBIDDEN = -1

@@ -1,17 +1,16 @@
 """What a tutor may say at a level: the list's words with what the meter lets pass beside them, and how they may not
 meet: 小 and 说 are easy words, 小说 is none."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from itertools import product
 
+from megaservice.hsk.astray import Chain, astray, parts
 from megaservice.hsk.grader import Grader
 from megaservice.hsk.grades import Exempt, Origin, Standard
 from megaservice.hsk.levels import Levels
 from megaservice.hsk.lexicon import Lexicon
 from megaservice.hsk.names import LITTLE_NAMES, TITLES
 from megaservice.hsk.wordset import word_set
-
-Chain = tuple[str, ...]  # words that stand side by side
 
 # Few: each is a way out for a model whose own word is not allowed, 很香港 where it cannot say 很香甜.
 _PLACES = word_set(
@@ -20,20 +19,18 @@ _PLACES = word_set(
 )
 _SURNAMES = "王李张刘陈杨赵吴徐孙胡朱郭罗林"  # before a title
 _PEOPLE = word_set("朋友 同学 学生 老师 孩子 先生 医生 客人 家人 女孩 男孩 邻居 同事 司机 人")
-_NO_NOUN_BEHIND = ("很", "太", "非常", "更", "比较", "挺", "不")
+_NO_NOUN_BEHIND = ("很", "太", "不太", "非常", "更", "比较", "挺", "不")
+_DEGREES = _NO_NOUN_BEHIND[:-1]  # nor what one does, but for what one feels: 很吃香 is meant
+_FELT = word_set("喜欢 爱 想 会 希望 懂 知道 谢谢 对不起 没事 有意思")
+_HIGHEST_LEVEL_OF_DEEDS = 2
 _NO_PLACE_BEHIND = ("可以", "能", "会", "要", "应该", "得", "就", "也", "都", "再", "还", "多", "做", "不要")
-_BEFORE_ALL = word_set(
-    "不 也 都 没 就 还 再 很 要 会 能 可 人 家 里 上 下 天 点 我 你 他 她"
-)  # 不便宜 is no 不便 and 宜
 _BEGIN_LIKE_OTHERS = word_set("长城 长江 重庆 加拿大 南京 广州 成都 天津")  # 有深度 is meant
 _NOODLES = word_set("面包 面条 面条儿")  # 两面 is meant
-# 不便, 学问, 了不起, 人生 and 分开 are meant.
-_ASTRAY = [
-    *[("的", "不", "便宜"), ("学", "问题"), ("了", "不", "起床"), ("了", "不", "起来")],
-    *[("的", "人", "生病"), ("分", "开始")],
-]
+_BEGUN_ALIKE = [("分", "开始"), ("学", "问题")]  # 分开 and 学问 are meant, if not by far
+_BEHIND_SIR = word_set("是 在 姓 叫 说")  # other verbs are behind 先, which is meant
+_AFTERWARDS = ("后", "后边")
 _NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 一下 一会")  # 这儿 is meant
-_LEADS_ASTRAY = 4.5  # how much likelier a word above the level is than the two whose beginning it is: 一起 and 一 起床
+_LIKELIER_THAN_THE_WHOLE = 3.0
 # What commonly stands between the halves of a separable verb: 见了一次面.
 _GAPS = [tuple(gap) for gap in ("了", "过", "个", "一次", "了一次", "了个")]
 _HIGHEST_LEVEL_OF_GAPS = 2
@@ -46,7 +43,6 @@ _DAYS = "一二三四五六日天"
 _OF_LATER_LISTS = 1  # a character of a listed word is sayable alone if another list has it by this many levels later
 # Rarer words than this come about too seldom to be worth the grammar's growth: minus log of the probability.
 _RAREST_MET = {1: 13.0, 2: 12.5, 3: 12.0, 4: 9.5, 5: 9.0, 6: 8.5}
-_UNKNOWN_COST = 12.0
 _RAREST_MET_IN_HALVES = {1: 13.0, 2: 12.0, 3: 11.0}
 
 
@@ -59,6 +55,7 @@ class Sayable:
         self._standard = standard
         self._list = lexicon.lists[standard]
         self._levels = Levels(lexicon, standard)
+        self._parts_of_speech = lexicon.lists[Standard.HSK_2025].parts_of_speech  # the other list tells none
         self._others = [
             lexicon.gf2021,
             *(words.levels for name, words in lexicon.lists.items() if name is not standard),
@@ -66,15 +63,15 @@ class Sayable:
 
     def words(self, level: int) -> frozenset[str]:
         """The list's words, and what the meter takes for one of them."""
-        return frozenset(
-            word for word in self._lexicon.listed if self._is_at(word, level) and all(map(_is_hanzi, word))
-        )
+        words = (word for word in self._lexicon.listed if self._is_at(word, level) and all(map(_is_hanzi, word)))
+        return frozenset(word for word in words if not self._is_begun_above(word, level))
 
     def extras(self, level: int, words: Collection[str]) -> frozenset[str]:
         """Numbers, dates, places and people, which need no level."""
         numbers = [*_NUMERALS, *_DIGITS, *(a + b for a in _NUMERALS + _DIGITS for b in _COUNTED)]
         numbers += [which + "个" for which in "这那哪每" if which in words]
         numbers += [f"{a}{mark}{b}" for a in _DIGITS for b in _DIGITS for mark in ":."]
+        numbers += ["点儿"] if "一点儿" in words else []
         numbers += ["第" + numeral for numeral in _NUMERALS[:16] + _DIGITS]
         days = [f"{week}{day}" for week in ("星期", "周") for day in _DAYS]
         titled = [surname + title for surname in _SURNAMES for title in TITLES & set(words)]
@@ -99,19 +96,20 @@ class Sayable:
     def met(self, level: int, words: frozenset[str]) -> frozenset[Chain]:
         """The chains of `words` in which the meter reads a word above the level; none holds another.
 
-        And what only a model says that has lost its way: it may not say 很美丽 but 很美, and then has to go on with 国.
+        And those that only a model says that has lost its way.
         """
-        beginning, ending = _parts(words)
+        beginning, ending = parts(words)
         found: dict[Chain, bool] = {}
+        common: list[str] = []
         for word, cost in self._lexicon.costs.items():
             if len(word) < 2 or cost > _RAREST_MET[level] or word in words or not self._is_above(word, level):
                 continue
             is_common = cost <= _RAREST_MET_IN_HALVES.get(level, 0)
+            if is_common:
+                common.append(word)
             for chain in _chains(word, words, beginning if is_common else {}, ending if is_common else {}):
                 if chain not in found:
-                    found[chain] = self._leads_astray(word, cost, chain, level) or not self._is_clean(
-                        "".join(chain), level
-                    )
+                    found[chain] = not self._is_clean("".join(chain), level)
         for verb in self._lexicon.separable if level <= _HIGHEST_LEVEL_OF_GAPS else ():
             is_met = verb[0] in words and verb[1] in words and self._lexicon.costs.get(verb, 99) <= _RAREST_MET[level]
             if is_met and self._is_above(verb, level):
@@ -119,17 +117,26 @@ class Sayable:
                 found |= {chain: not self._is_clean("".join(chain), level) for chain in apart}
         flagged = {chain for chain, is_flagged in found.items() if is_flagged}
         if level in _RAREST_MET_IN_HALVES:
-            nouns = [word for word in words if self._is_noun(word) or (len(word) > 2 and word[-1] == "们")]
-            flagged |= {(adverb, noun) for adverb in _NO_NOUN_BEHIND for noun in nouns if adverb in words}
-            flagged |= {(word, "儿子") for word in (*nouns, *_NO_SON_BEHIND) if {word, "儿子"} <= words}
-            long = [word for word in words if len(word) > 3 and (word[1] in "不没" or word[0] == word[1])]
-            flagged |= {(word, form) for word in (*_NO_NOUN_BEHIND, "的", "真", "多") for form in long if word in words}
-            places = [word for word in words if (word in _PLACES and word[-1] not in "语文") or word[:2] == "先生"]
-            flagged |= {(verb, place) for verb in _NO_PLACE_BEHIND for place in places if verb in words}
-            flagged |= {chain for chain in _ASTRAY if words.issuperset(chain)}
-            flagged |= {("两", noodles) for noodles in _NOODLES & words if "两" in words}
-            flagged |= {("有", place) for place in _BEGIN_LIKE_OTHERS & words if "有" in words}
+            flagged |= set(astray(words, common, self._lexicon.costs, self._parts_of_speech))
+            flagged |= {chain for chain in self._out_of_place(level, words) if words.issuperset(chain)}
         return frozenset(chain for chain in flagged if not any(part in flagged for part in _inner(chain)))
+
+    def _out_of_place(self, level: int, words: frozenset[str]) -> Iterator[Chain]:
+        """What no grammar allows and what is rarely said, while it begins as words above the level do."""
+        nouns = [word for word in words if self._is_noun(word) or (len(word) > 2 and word[-1] == "们")]
+        long = [word for word in words if len(word) > 3 and (word[1] in "不没" or word[0] == word[1])]
+        places = [word for word in words if (word in _PLACES and word[-1] not in "语文") or word[:2] == "先生"]
+        yield from product(_NO_NOUN_BEHIND, nouns)
+        yield from product((*nouns, *_NO_SON_BEHIND), ["儿子"])
+        yield from product((*_NO_NOUN_BEHIND, "的", "真", "多"), long)
+        yield from product(_NO_PLACE_BEHIND, places)
+        yield from product(["两"], _NOODLES)
+        yield from product(["有"], _BEGIN_LIKE_OTHERS)
+        yield from _BEGUN_ALIKE
+        if level <= _HIGHEST_LEVEL_OF_DEEDS:
+            yield from product(_DEGREES, (word for word in words - _FELT if self._is_deed(word) or word[0] == "有"))
+            yield from product(["先生"], (word for word in words - _BEHIND_SIR if self._is_said_of_deeds(word)))
+            yield "什么", "好"  # 好办法 is meant; 好吃 and 好看 are words
 
     def _is_at(self, word: str, level: int) -> bool:
         at, origin = self._levels.of_word(word)
@@ -138,35 +145,37 @@ class Sayable:
         elsewhere = min(words.get(word, 99) for words in self._others)
         return origin is not Origin.REDUCED or elsewhere < level + _OF_LATER_LISTS
 
+    def _is_begun_above(self, word: str, level: int) -> bool:
+        """教学楼, which the list has not itself, where 教学 is above the level and would be what is meant."""
+        if self._list.level(word) is not None:
+            return False
+        likely = self._lexicon.costs.get(word, 0) - _LIKELIER_THAN_THE_WHOLE
+        begun = [word[:end] for end in range(2, len(word)) if word[:end] in self._lexicon.listed]
+        return any(self._lexicon.costs.get(part, likely) < likely and self._is_above(part, level) for part in begun)
+
     def _is_above(self, word: str, level: int) -> bool:
         if word in self._lexicon.names and word not in self._lexicon.listed:
             return False
         at, _ = self._levels.of_word(word)
         return at is None or at > level
 
-    def _leads_astray(self, word: str, cost: float, chain: Chain, level: int) -> bool:
-        """Whether a model would say the chain for `word`'s sake alone, which it begins with."""
-        said = "".join(chain)
-        if (
-            level not in _RAREST_MET_IN_HALVES
-            or chain[0] in _BEFORE_ALL
-            or len(chain) != 2
-            or not said.startswith(word)
-            or said == word
-        ):
-            return False
-        return cost + _LEADS_ASTRAY < sum(self._lexicon.costs.get(part, _UNKNOWN_COST) for part in chain)
-
     def _is_noun(self, word: str) -> bool:
-        parts = self._lexicon.lists[Standard.HSK_2025].parts_of_speech.get(word)
+        parts = self._parts_of_speech.get(word)
         return parts == "名" if parts else word in _PLACES
+
+    def _is_deed(self, word: str) -> bool:
+        parts = self._parts_of_speech.get(word, "")
+        return parts == "动" or "助" in parts
+
+    def _is_said_of_deeds(self, word: str) -> bool:
+        return word in _AFTERWARDS or not {*"动副"}.isdisjoint(self._parts_of_speech.get(word, ""))
 
     def _is_clean(self, text: str, level: int) -> bool:
         grade = self._grader.grade(text, level, self._standard)
         return not grade.flagged and grade.reject_reason is None
 
     def _possible_forms(self, words: Collection[str]) -> Iterator[str]:
-        parts = self._lexicon.lists[Standard.HSK_2025].parts_of_speech
+        parts = self._parts_of_speech
         for word in words:
             is_verb, is_adjective = "动" in parts.get(word, ""), "形" in parts.get(word, "")
             if not (is_verb or is_adjective) or word in _NOT_DOUBLED:
@@ -205,16 +214,6 @@ def _rests(text: str, words: Collection[str], beginning: Mapping[str, list[str]]
     for at in range(1, len(text)):
         if text[:at] in words:
             yield from ((text[:at], *rest) for rest in _rests(text[at:], words, beginning))
-
-
-def _parts(words: Collection[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """The words that begin with a part, and those that end with one."""
-    beginning, ending = defaultdict(list), defaultdict(list)
-    for word in words:
-        for at in range(1, len(word)):
-            beginning[word[:at]].append(word)
-            ending[word[at:]].append(word)
-    return beginning, ending
 
 
 def _inner(chain: Chain) -> Iterator[Chain]:
