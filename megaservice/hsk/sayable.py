@@ -26,10 +26,11 @@ _HIGHEST_LEVEL_OF_DEEDS = 2
 _NO_PLACE_BEHIND = ("可以", "能", "会", "要", "应该", "得", "就", "也", "都", "再", "还", "多", "做", "不要")
 _BEGIN_LIKE_OTHERS = word_set("长城 长江 重庆 加拿大 南京 广州 成都 天津")  # 有深度 is meant
 _NOODLES = word_set("面包 面条 面条儿")  # 两面 is meant
-_BEGUN_ALIKE = [("分", "开始"), ("学", "问题")]  # 分开 and 学问 are meant, if not by far
-_BEHIND_SIR = word_set("是 在 姓 叫 说")  # other verbs are behind 先, which is meant
-_AFTERWARDS = ("后", "后边")
-_NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 一下 一会")  # 这儿 is meant
+# 分开, 学问 and 元旦 are meant, if not by far.
+_BEGUN_ALIKE = [("分", "开始"), ("学", "问题"), ("元", "月"), ("元", "日")]
+_BEHIND_SIR = word_set("的 好 您 您好 你好 是 在 姓 叫 说 吗 呢 吧 也 都 和 了")  # else 先 is meant
+_GOOD = word_set("好 好听 好看 好人 好事 好事儿 好好")  # behind 什么 for 好办法
+_NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 好事 坏事 出事 有事 一下 一会")  # 这儿 is meant
 _LIKELIER_THAN_THE_WHOLE = 3.0
 # What commonly stands between the halves of a separable verb: 见了一次面.
 _GAPS = [tuple(gap) for gap in ("了", "过", "个", "一次", "了一次", "了个")]
@@ -129,14 +130,15 @@ class Sayable:
         yield from product(_NO_NOUN_BEHIND, nouns)
         yield from product((*nouns, *_NO_SON_BEHIND), ["儿子"])
         yield from product((*_NO_NOUN_BEHIND, "的", "真", "多"), long)
+        yield from product(_DEGREES, (word for word in words if len(word) == 3 and word[0] == word[2]))
         yield from product(_NO_PLACE_BEHIND, places)
         yield from product(["两"], _NOODLES)
         yield from product(["有"], _BEGIN_LIKE_OTHERS)
         yield from _BEGUN_ALIKE
         if level <= _HIGHEST_LEVEL_OF_DEEDS:
             yield from product(_DEGREES, (word for word in words - _FELT if self._is_deed(word) or word[0] == "有"))
-            yield from product(["先生"], (word for word in words - _BEHIND_SIR if self._is_said_of_deeds(word)))
-            yield "什么", "好"  # 好办法 is meant; 好吃 and 好看 are words
+            yield from product(["先生"], words - _BEHIND_SIR)
+            yield from product(["什么"], _GOOD)
 
     def _is_at(self, word: str, level: int) -> bool:
         at, origin = self._levels.of_word(word)
@@ -166,9 +168,6 @@ class Sayable:
     def _is_deed(self, word: str) -> bool:
         parts = self._parts_of_speech.get(word, "")
         return parts == "动" or "助" in parts
-
-    def _is_said_of_deeds(self, word: str) -> bool:
-        return word in _AFTERWARDS or not {*"动副"}.isdisjoint(self._parts_of_speech.get(word, ""))
 
     def _is_clean(self, text: str, level: int) -> bool:
         grade = self._grader.grade(text, level, self._standard)
