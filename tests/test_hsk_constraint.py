@@ -132,6 +132,15 @@ def test_what_the_learner_told_may_be_said() -> None:
     assert accepts(NEW.at(1, names=["Anna"]), "你好，Anna！")
 
 
+def test_names_that_are_new_are_left_out_once_there_are_many() -> None:
+    """A server keeps what it compiled for each."""
+    constraints = Constraints(LEXICON, GRADER)
+    first, *others = [constraints.at(2, names=[f"Name{number}"]) for number in range(40)]
+    assert [constraint.is_widened for constraint in others] == [True] * 15 + [False] * 24
+    assert others[-1] is constraints.at(2)
+    assert constraints.at(2, names=["Name0"]).grammar == first.grammar
+
+
 def test_a_message_in_level_needs_no_constraint_of_its_own() -> None:
     """A server compiles each anew."""
     assert NEW.at(1, ["你好！", "我爱吃苹果。"]) is NEW.at(1)

@@ -15,6 +15,7 @@ from megaservice.hsk.sayable import Sayable
 
 _LISTS_KEPT = 16
 _TOLD_KEPT = 32
+_MOST_TOLD_NAMES = 16  # sets of names and levels: an embedded LLM keeps all that it has compiled
 _MOST_SENTENCES = 4
 _MOST_CLAUSES = 5
 _HIGHEST_WIDENED_WHOLE = 1
@@ -53,6 +54,7 @@ class Constraints:
         self._sayable = Sayable(lexicon, grader, standard)
         self._lock = threading.Lock()
         self._words = lru_cache(_LISTS_KEPT)(self._words_of)
+        self._told_names: set[tuple[int, frozenset[str]]] = set()
         self._made = lru_cache(_TOLD_KEPT)(self._make)
 
     def at(
@@ -61,14 +63,22 @@ class Constraints:
         """The level's own constraint, widened by `names` and by what a learner told.
 
         `messages` are hers, the last one latest. All names in them may be said, and with `own_words` any word of the
-        last: each time another constraint, which the server has to compile.
+        last: each time another constraint, which the server has to compile. So once there are too many, names that
+        are new are left out.
         """
         with self._lock:
             words, _ = self._words(level)
             told = [self._sayable.told(message, level) for message in messages]
             all_names = frozenset(names).union(*(told_names for told_names, _ in told))
             above = told[-1][1] if told and own_words else frozenset()
-            return self._made(level, all_names - words, above - words)
+            return self._made(level, self._admitted(level, all_names - words), above - words)
+
+    def _admitted(self, level: int, names: frozenset[str]) -> frozenset[str]:
+        if (level, names) not in self._told_names and len(self._told_names) >= _MOST_TOLD_NAMES:
+            return frozenset()
+        if names:
+            self._told_names.add((level, names))
+        return names
 
     def _words_of(self, level: int) -> tuple[frozenset[str], frozenset[Chain]]:
         words = self._sayable.words(level)
