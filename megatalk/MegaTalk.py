@@ -38,6 +38,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
 }
 SCRIPTS = (
     *("dom.js", "pinyin.js", "sentence.js", "audio.js", "voice.js", "translation.js", "foot.js", "row.js"),
+    *("stored.js", "draft.js"),
     *("words.js", "card.js", "status.js", "keys.js", "controls.js", "pages.js", "book.js", "mount.js"),
 )
 STYLES = ("book.css", "reply.css", "card.css", "page.css")

@@ -122,6 +122,7 @@ _ENGLISH: Final = {
     "unreachable": "Not reachable",
     "away": "MegaService does not answer. Is it running? Reconnecting…",
     "offline": "Offline. Reconnecting…",
+    "unsent": "Your message has not reached the tutor. It is in the box again: please send it once more.",
 }
 
 _CHINESE: Final = {
@@ -234,6 +235,7 @@ _CHINESE: Final = {
     "unreachable": "连不上",
     "away": "MegaService 没有回应，它在运行吗？正在重新连接…",
     "offline": "断线了，正在重新连接…",
+    "unsent": "这句话没有送到，已经放回输入框里。请再发一次。",
 }
 
 Texts = dict[str, str]

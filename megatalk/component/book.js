@@ -13,6 +13,7 @@ class Book {
     this.player.onChange = () => this.rows.forEach((row) => row.refresh());
     this.rows = new Map(); // by turn id, in the order of the conversation
     this.conversation = null;
+    this.begun = null; // id of the turn that Streamlit has told of last
     this.current = null; // the row whose stream is open
     this.stream = null;
     this.submittedAt = null;
@@ -22,6 +23,7 @@ class Book {
     this.words = new WordBook(this);
     this.card = new Card(this);
     this.pages = new Pages(this);
+    this.draft = new Draft(this, this.life.signal);
     this.seen = new IntersectionObserver((entries) => this.onSeen(entries));
     listenToKeys(this, this.life.signal);
     listenToGestures(this, this.life.signal);
@@ -44,12 +46,17 @@ class Book {
     this.send = send;
     this.pages.open(place);
     this.useSettings(data);
-    if (data.notice && data.notice !== this.notice) this.status.watch();
+    if (data.notice && data.notice !== this.notice) this.refused();
     this.notice = data.notice;
     if (data.conversation !== this.conversation) this.turnOver(data);
     this.beginNew(data.turn);
     download(data.download);
     this.pages.refresh(data.code);
+  }
+
+  refused() {
+    this.draft.refused();
+    this.status.watch();
   }
 
   useSettings({ settings, texts: given, interface: language, modelNote }) {
@@ -104,17 +111,36 @@ class Book {
     this.pages.refresh();
   }
 
-  // Before what is on the page already: earlier turns, or one that was begun while these were fetched.
+  // What the page lacks of them: earlier turns, and later ones that it was not told of.
   drawStored(turns) {
-    const rows = turns.filter((turn) => !this.rows.has(turn.turn_id)).map((turn) => new Row(factsOf(turn), this));
-    this.rows = new Map([...rows.map((row) => [row.facts.id, row]), ...this.rows]);
-    this.pages.list.prepend(...rows.map((row) => row.root));
-    for (const row of rows) {
-      row.voice.mute();
-      this.seen.observe(row.root);
+    const lastKnown = turns.findLastIndex((turn) => this.rows.has(turn.turn_id));
+    const nextText = lastKnown < 0 ? this.rows.values().next().value?.facts.text : null;
+    const earlier = [];
+    const later = [];
+    for (const turn of withoutTriedAgain(turns, nextText)) {
+      const isLater = lastKnown >= 0 && turns.indexOf(turn) > lastKnown;
+      if (!this.rows.has(turn.turn_id)) (isLater ? later : earlier).push(this.storedRow(turn));
     }
-    const last = rows.at(-1);
-    if (last && !last.isOver && !this.current) this.follow(last);
+    const entries = (rows) => rows.map((row) => [row.facts.id, row]);
+    this.rows = new Map([...entries(earlier), ...this.rows, ...entries(later)]);
+    this.pages.list.prepend(...earlier.map((row) => row.root));
+    this.pages.list.append(...later.map((row) => row.root));
+    const last = this.lastRow();
+    if (!last) return;
+    this.draft.arrived(last.facts.text);
+    if (!last.isOver && !this.current) this.follow(last);
+  }
+
+  storedRow(turn) {
+    const row = new Row(factsOf(turn), this);
+    row.voice.mute();
+    this.seen.observe(row.root);
+    return row;
+  }
+
+  // What MegaService has of this conversation and the page has not.
+  async catchUp() {
+    if (this.conversation !== null) await this.load();
   }
 
   // MegaService answers again: what could not be fetched meanwhile is fetched now.
@@ -125,8 +151,12 @@ class Book {
 
   // A turn that Streamlit has started. Without a gesture of this page before it, it was drawn by load() or will be.
   beginNew(turn) {
-    if (turn === null || this.rows.has(turn.id) || this.submittedAt === null) return;
+    if (turn === null || turn.id === this.begun) return;
+    this.begun = turn.id;
+    this.draft.arrived(turn.text);
+    if (this.rows.has(turn.id) || this.submittedAt === null) return;
     if (this.current) this.stop(this.current);
+    this.dropTriedAgain(turn.text);
     const row = new Row(turn, this);
     this.rows.set(turn.id, row);
     this.pages.list.append(row.root);
@@ -138,6 +168,13 @@ class Book {
     this.follow(row);
     this.isFollowing = true;
     this.keepInView(row);
+  }
+
+  dropTriedAgain(text) {
+    const { facts, root } = this.lastRow() ?? {};
+    if (facts?.state !== FAILED || facts.text !== text) return;
+    this.rows.delete(facts.id);
+    root.remove();
   }
 
   follow(row, tries = 0) {
@@ -227,16 +264,15 @@ class Book {
   }
 
   again(row) {
-    this.submitted();
-    this.rows.delete(row.facts.id);
-    row.root.remove();
+    this.submitted(row.facts.text);
     this.send("again", { text: row.facts.text });
   }
 
   // The gesture that sends: it unlocks sound, silences the reply before, and starts the learner's clock.
-  submitted() {
+  submitted(text) {
     this.interrupt();
     this.submittedAt = performance.now();
+    this.draft.send(text);
   }
 
   turnPinyin() {

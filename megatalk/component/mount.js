@@ -35,14 +35,15 @@ function download(chosen) {
 
 function listenToGestures(book, signal) {
   const box = (node) => node.closest?.("[data-testid=stChatInput]");
+  const opener = (node) => node.closest?.(".st-key-starter button");
   const onKey = (event) => {
     if (event.key !== "Enter" || event.shiftKey || !box(event.target)) return;
     if (isComposing(event)) event.stopPropagation(); // the Enter that ends a composition sends nothing
-    else if (event.target.value?.trim()) book.submitted();
+    else if (event.target.value?.trim() && !event.target.disabled) book.submitted(event.target.value);
   };
   const onClick = ({ target }) => {
-    const isSent = (box(target) && target.closest("button")) || target.closest?.(".st-key-starter button");
-    if (isSent) book.submitted();
+    const text = opener(target)?.textContent ?? (target.closest?.("button") && box(target)?.querySelector("textarea").value);
+    if (text?.trim()) book.submitted(text);
   };
   document.addEventListener("keydown", onKey, { capture: true, signal });
   document.addEventListener("click", onClick, { capture: true, signal });

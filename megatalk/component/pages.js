@@ -10,7 +10,10 @@ class Pages {
     this.about = element("p", "mt-about");
     this.more = element("p", "mt-earlier");
     this.list = element("div", "mt-list");
-    this.root.append(this.heads, book.status.banner, this.about, this.more, this.list);
+    this.unsent = element("p", "mt-unsent");
+    this.unsent.setAttribute("role", "status");
+    this.unsent.hidden = true;
+    this.root.append(this.heads, book.status.banner, this.about, this.more, this.list, this.unsent);
     this.list.addEventListener("click", ({ target }) => {
       const word = target.closest(".mt-word");
       if (word && String(getSelection()) === "") book.openWord(word);
@@ -36,6 +39,13 @@ class Pages {
 
   useSettings({ pinyin, marks, language }) {
     Object.assign(this.root.dataset, { pinyin, marks: String(marks), language });
+  }
+
+  // That what was sent is back in the box.
+  tellUnsent(isUnsent) {
+    this.unsent.textContent = isUnsent ? say("unsent") : "";
+    this.unsent.hidden = !isUnsent;
+    if (isUnsent) this.unsent.scrollIntoView({ block: "nearest" });
   }
 
   clear() {

@@ -2,36 +2,11 @@
 
 // Steps of a turn, also the values of data-turn-state. The last three are final.
 const [THINKING, WRITING, DONE, STOPPED, FAILED] = ["thinking", "writing", "done", "stopped", "failed"];
-const STATUS_STATES = { completed: DONE, failed: FAILED, cancelled: STOPPED, unfinished: FAILED };
 
 function failureNote(code, message) {
   if (code === "cancelled") return ["stopped"];
   if (code === "turn_lost") return ["reply_lost"];
   return ["reply_failed", { message: code === "llm_unavailable" ? say("llm_unavailable") : message }];
-}
-
-// What a row is drawn from, of a turn as MegaService keeps it. A running one comes by its events.
-function factsOf(stored) {
-  const { turn_id: id, message: text, language, hsk_level: level, status, end } = stored;
-  const facts = { id, text, language, level, standard: stored.hsk_standard };
-  if (!(status in STATUS_STATES)) return facts;
-  return {
-    ...facts,
-    state: STATUS_STATES[status],
-    reply: stored.reply ?? "",
-    sentences: stored.sentences.map(({ clip, clip_failed: failed, ...sentence }) => ({
-      ...sentence,
-      state: failed ? "failed" : "spoken",
-      url: clip?.url ?? null,
-    })),
-    note: status === "completed" ? completionNote(end) : failureNote(end?.code ?? "turn_lost", end?.message ?? ""),
-    report: end?.level ?? null,
-    firstSoundSeconds: end?.timings_ms?.first_audio ? end.timings_ms.first_audio / 1000 : null,
-  };
-}
-
-function completionNote({ finish_reason: reason }) {
-  return reason === "length" ? ["reply_cut"] : null;
 }
 
 class Row {

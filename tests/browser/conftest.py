@@ -1,6 +1,7 @@
 """The page as a learner sees it: MegaService or its double, `streamlit run megatalk/asgi.py`, Debian's Chromium."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -38,23 +39,51 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class PageServer:
+    """MegaTalk as it is started by hand, over the given MegaService; it may be killed and started again."""
+
+    def __init__(self, megaservice_url: str, log: Path) -> None:
+        self._port = free_port()
+        self._log = log
+        self._environment = os.environ | {
+            "MEGASERVICE_URL": megaservice_url,
+            "MEGATALK_MODEL_NOTE": "small offline model",
+        }
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "streamlit", "run", "megatalk/asgi.py", "--server.address", "127.0.0.1"]
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*command, "--server.port", str(self._port)],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=output,
+                stderr=output,
+            )
+        wait_until_served(f"{self.url}/_stcore/health", self.process, self._log)
+
+    def freeze(self) -> None:
+        """It takes what it is sent, and does nothing with it."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(15)
+
+
 @contextmanager
 def running_page(megaservice_url: str, log: Path) -> Iterator[str]:
-    """MegaTalk as it is started by hand, over the given MegaService; gives the page's address."""
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "megatalk/asgi.py", "--server.address", "127.0.0.1"]
-    environment = os.environ | {"MEGASERVICE_URL": megaservice_url, "MEGATALK_MODEL_NOTE": "small offline model"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--server.port", str(port)], cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_served(f"{url}/_stcore/health", process, log)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(15)
+    """Gives the page's address."""
+    server = PageServer(megaservice_url, log)
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.kill()
 
 
 def wait_until_served(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -1,0 +1,174 @@
+"""The learner's words are never lost: not when the page's server goes or comes back just as they are sent."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import BOX, PageServer, Visit
+from tests.browser.looking import PATIENCE_MS, row, wait_for_state
+from tests.doubles.megaservice import BUSY, FAILS, REPLY, DoubleMegaService, create_double, serving
+
+pytestmark = pytest.mark.browser
+
+TEXT = "我昨天去看了一个电影"
+QUIET = "performance.now() - (window.megatalk.draft.quietSince ?? Infinity) > 1000"
+
+
+@pytest.fixture(scope="module")
+def own_double() -> DoubleMegaService:
+    return DoubleMegaService()
+
+
+@pytest.fixture(scope="module")
+def server(own_double: DoubleMegaService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    with serving(create_double(own_double)) as megaservice:
+        server = PageServer(megaservice, tmp_path_factory.mktemp("megatalk") / "streamlit.log")
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture(params=["first message", "later message"])
+def page(request: pytest.FixtureRequest, browser: Browser, server: PageServer) -> Page:
+    visit = Visit(browser.new_page(), server.url)
+    page = visit.open("?hsk=1")
+    if request.param == "later message":
+        visit.say("你好")
+        wait_for_state(page, 0, "done")
+    page.fill(BOX, TEXT)
+    return page
+
+
+def press_enter(page: Page) -> None:
+    """As a finger does, which waits for nothing."""
+    page.evaluate(f"document.querySelector('{BOX}').focus()")
+    page.keyboard.press("Enter")
+
+
+def wait_for_connection(page: Page, is_there: bool) -> None:
+    there = "document.querySelector('.stApp').dataset.testConnectionState === 'CONNECTED'"
+    page.wait_for_function(f"({there}) === {str(is_there).lower()}", polling=5, timeout=PATIENCE_MS)
+
+
+def restart(page: Page, server: PageServer) -> None:
+    server.kill()
+    wait_for_connection(page, False)
+    server.start()
+    wait_for_connection(page, True)
+
+
+def assert_given_back(page: Page) -> None:
+    expect(page.locator(".mt-unsent")).to_contain_text("It is in the box again", timeout=PATIENCE_MS)
+    assert_sendable(page)
+
+
+def assert_sendable(page: Page) -> None:
+    """It stands in the box, and is a turn once it is sent."""
+    expect(page.locator(BOX)).to_have_value(TEXT, timeout=PATIENCE_MS)
+    page.wait_for_function(QUIET, timeout=PATIENCE_MS)
+    page.press(BOX, "Enter")
+    assert_taken(page)
+
+
+def assert_taken(page: Page) -> None:
+    expect(page.locator(".mt-line").last).to_have_text(TEXT, timeout=PATIENCE_MS)
+    expect(page.locator(BOX)).to_have_value("", timeout=PATIENCE_MS)
+    expect(page.locator(".mt-unsent")).to_be_hidden()
+    expect(page.locator(".mt-row").last).to_have_attribute("data-turn-state", "done", timeout=PATIENCE_MS)
+
+
+def test_sent_to_a_server_that_hangs_and_dies(page: Page, server: PageServer) -> None:
+    server.freeze()
+    press_enter(page)
+    expect(page.locator(BOX)).to_have_value("")
+    restart(page, server)
+    assert_given_back(page)
+
+
+def test_sent_just_before_the_server_dies(page: Page, server: PageServer) -> None:
+    press_enter(page)
+    restart(page, server)
+    settled = f"document.querySelector('{BOX}').value || [...document.querySelectorAll('.mt-line')].at(-1)?.textContent"
+    page.wait_for_function(f"({settled}) === '{TEXT}'", timeout=PATIENCE_MS)
+
+
+def test_sent_as_soon_as_the_server_is_back(page: Page, server: PageServer) -> None:
+    restart(page, server)
+    press_enter(page)
+    expect(page.locator(BOX)).to_have_value("")
+    assert_given_back(page)
+
+
+def test_typed_while_the_server_is_away(page: Page, server: PageServer) -> None:
+    server.kill()
+    wait_for_connection(page, False)
+    press_enter(page)
+    expect(page.locator(BOX)).to_have_value(TEXT)
+    server.start()
+    wait_for_connection(page, True)
+    assert_sendable(page)
+
+
+def test_page_is_reloaded_before_it_is_heard_of(page: Page, server: PageServer) -> None:
+    server.freeze()
+    press_enter(page)
+    expect(page.locator(BOX)).to_have_value("")
+    server.kill()
+    server.start()
+    page.reload()
+    assert_sendable(page)
+
+
+def test_turn_that_had_begun_is_found_and_not_sent_twice(
+    browser: Browser, server: PageServer, own_double: DoubleMegaService
+) -> None:
+    """MegaService has taken it, and the page's server dies before it can say so."""
+    visit = Visit(browser.new_page(), server.url)
+    page = visit.open("?hsk=1")
+    visit.say("你好")
+    wait_for_state(page, 0, "done")
+    own_double.on_turn = server.kill
+    visit.say(TEXT)
+    wait_for_connection(page, False)
+    own_double.on_turn = None
+    server.start()
+    wait_for_connection(page, True)
+    assert_taken(page)
+    assert [request["message"] for request in own_double.requests[-2:]] == ["你好", TEXT]
+
+
+def test_what_stands_in_the_box_outlives_a_reload(page: Page, server: PageServer) -> None:
+    page.reload()
+    expect(page.locator(BOX)).to_have_value(TEXT, timeout=PATIENCE_MS)
+    expect(page.locator(".mt-unsent")).to_be_hidden()
+
+
+def test_refused_message_outlives_a_reload(browser: Browser, server: PageServer) -> None:
+    visit = Visit(browser.new_page(), server.url)
+    page = visit.open("?hsk=1")
+    visit.say(BUSY)
+    expect(page.locator("[data-testid=stAlert]")).to_contain_text("busy", timeout=PATIENCE_MS)
+    page.reload()
+    expect(page.locator(BOX)).to_have_value(BUSY, timeout=PATIENCE_MS)
+
+
+def test_failed_turn_that_was_tried_again_is_shown_once(
+    browser: Browser, server: PageServer, own_double: DoubleMegaService
+) -> None:
+    visit = Visit(browser.new_page(), server.url)
+    page = visit.open("?hsk=1")
+    visit.say("你好")
+    wait_for_state(page, 0, "done")
+    visit.say(FAILS)
+    wait_for_state(page, 1, "failed")
+    own_double.is_failing = False
+    page.get_by_role("button", name="Try again").click()
+    wait_for_state(page, 1, "done")
+    expect(page.locator(".mt-row")).to_have_count(2)
+
+    page.reload()
+    wait_for_state(page, 1, "done")
+    expect(page.locator(".mt-row")).to_have_count(2)
+    assert [row(page, number).locator(".mt-line").text_content() for number in (0, 1)] == ["你好", FAILS]
+    assert row(page, 1).locator(".mt-reply").text_content() == "".join(REPLY)
