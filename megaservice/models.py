@@ -146,12 +146,13 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether an upstream answers now, and in a sentence why not; `endpoint` is the one that would be used, and
-    `resting` are those that do not answer."""
+    `resting` are those that do not answer. `progress`, 0 to 1: how far one is that loads, where it tells."""
 
     ready: bool
     detail: str
     endpoint: str | None = None
     resting: tuple[str, ...] = ()
+    progress: float | None = None
 
 
 class ConstraintKind(StrEnum):

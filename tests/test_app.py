@@ -459,7 +459,13 @@ async def test_ready_says_which_upstream_is_missing(tmp_path: Path) -> None:
     assert (waiting.status_code, waiting.json()["status"], waiting.json()["llm"]["ready"]) == (503, "waiting", False)
     endpoint = f"sovits-v2+{voice.url}"
     detail = f"{endpoint} takes connections."
-    assert waiting.json()["tts"] == {"ready": True, "endpoint": endpoint, "resting": [], "detail": detail}
+    assert waiting.json()["tts"] == {
+        "ready": True,
+        "endpoint": endpoint,
+        "resting": [],
+        "detail": detail,
+        "progress": None,
+    }
     assert (ready.status_code, ready.json()["status"], ready.json()["llm"]["ready"]) == (200, "ready", True)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from megaservice.errors import AllEnginesFailed, TTSBadAudio, TTSError, TTSRejected, TTSTimeout, TTSUnavailable
+from megaservice.loading import Loading
 from megaservice.logs import current_turn
 from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, TurnAttempt, Voice
 from megaservice.speech.chain import FallbackChain
@@ -38,6 +39,7 @@ class FakeEngine:
         self.is_closed = False
         self._clock = clock
         self.is_listening = takes_connections
+        self.load: Loading | None = None
 
     async def synthesise(self, transcript: str, voice: Voice, language: Language) -> Speech:
         self.spoken.append(transcript)
@@ -55,6 +57,9 @@ class FakeEngine:
 
     async def takes_connections(self) -> bool:
         return self.is_listening
+
+    async def loading(self) -> Loading | None:
+        return self.load
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -319,6 +324,17 @@ async def test_readiness_names_the_first_endpoint_that_takes_connections() -> No
     assert await well.readiness() == Readiness(True, f"{b} takes connections.", b)
     alone = FallbackChain(engines[:1], clock=clock)
     assert await alone.readiness() == Readiness(False, f"No speech endpoint takes connections: {a}.", resting=(a,))
+
+
+async def test_endpoint_that_loads_is_not_ready_and_tells_how_far() -> None:
+    clock = Clock()
+    engines = [FakeEngine("a", clock), FakeEngine("b", clock)]
+    a, b = (engine.endpoint for engine in engines)
+    engines[0].load = Loading("Downloading kokoro: 40 % of 88 MB.", 0.4)
+    chain = FallbackChain(engines, clock=clock)
+    assert await chain.readiness() == Readiness(True, f"{b} takes connections, but not {a}.", b, resting=(a,))
+    alone = FallbackChain(engines[:1], clock=clock)
+    assert await alone.readiness() == Readiness(False, "Downloading kokoro: 40 % of 88 MB.", resting=(a,), progress=0.4)
 
 
 async def test_closing_the_chain_closes_its_engines() -> None:

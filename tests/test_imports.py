@@ -21,6 +21,7 @@ ROWS = {
     "settings": 2,
     "schemas": 2,
     "logs": 2,
+    "loading": 2,
     "voices": 2,
     "once": 2,
     "checks": 2,

@@ -20,7 +20,8 @@ def loader(settings: Settings) -> Loader:
             on_screen = weights.console()
 
             def progress(name: str, done_bytes: int, total_bytes: int) -> None:
-                tell(f"Downloading {name}: {done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB.")
+                percent = 100 * done_bytes // max(total_bytes, 1)
+                tell(f"Downloading {name}: {percent} % of {total_bytes / 1e6:.0f} MB.")
                 on_screen(name, done_bytes, total_bytes)
 
             tell(f"Looking for {_WEIGHTS}.")

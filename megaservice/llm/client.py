@@ -18,6 +18,7 @@ from megaservice.errors import LLMError, LLMProtocolError, LLMRejected, LLMUnava
 from megaservice.hsk.constraint import Constraint
 from megaservice.llm.constraining import OBEYED, PROBE, PROBE_TOKENS, Constraining, outcome_of, probe_body
 from megaservice.llm.faults import PROMPT_TOO_LONG, Faults
+from megaservice.loading import Loading, loading_in
 from megaservice.logs import PayloadLog, fields
 from megaservice.models import ConstraintKind, FinishReason, LLMInfo, Message, Readiness, ReplyDelta, ReplyEnd
 from megaservice.repair.rules import OFF
@@ -84,6 +85,7 @@ class ChatClient:
     ) -> None:
         scheme, _, rest = base_url.rstrip("/").partition("://")
         self._endpoint = f"{scheme}://{rest.rpartition('@')[2]}"  # without user and password, for people
+        self._health_url = base_url.rstrip("/").removesuffix("/v1") + "/health"
         self._takes_any_model = model_id == _AUTO
         self._model_id = model_id
         self._temperature = temperature
@@ -98,12 +100,13 @@ class ChatClient:
         self._faults = Faults(self._endpoint, model_id)
         # Only connecting is timed by httpx: its read timeout starts anew with each byte, and a comment is bytes.
         timeout = httpx.Timeout(None, connect=self._timeouts.connect_seconds)
+        self._http = httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=True)
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
             api_key=api_key or "EMPTY",  # the SDK wants one; servers without a key ignore it
             max_retries=0,
             timeout=timeout,
-            http_client=httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=True),
+            http_client=self._http,
         )
         self._client.organization = self._client.project = None  # else taken from OPENAI_* of the environment
 
@@ -259,11 +262,22 @@ class ChatClient:
             if isinstance(exc, LLMUnavailable):  # else it is there, and busy
                 self._constraining.doubt()
             return Readiness(ready=False, detail=exc.message, endpoint=self._endpoint)
+        if not served and (loading := await self._loading()):
+            return Readiness(False, loading.doing, self._endpoint, progress=loading.progress)
         names = ", ".join(served) or "no model"
         detail = f"The LLM at {self._endpoint} serves {names}"
         if self._model_id not in served:
             detail += f", LLM_MODEL_ID is {self._model_id}"
         return Readiness(ready=bool(served), detail=f"{detail}.", endpoint=self._endpoint)
+
+    async def _loading(self) -> Loading | None:
+        """The embedded server lists no model until it can write; its /health tells what it does meanwhile."""
+        try:
+            async with asyncio.timeout(self._timeouts.models_seconds):
+                answer = await self._http.get(self._health_url)
+        except (TimeoutError, httpx.HTTPError):
+            return None
+        return loading_in(answer.content)
 
     def _request(
         self, messages: Sequence[Message], max_tokens: int

@@ -17,6 +17,7 @@ class LLMReadiness(BaseModel):
     ready: bool
     model: str
     detail: str
+    progress: float | None
 
 
 class SpeechReadiness(BaseModel):
@@ -24,6 +25,7 @@ class SpeechReadiness(BaseModel):
     endpoint: str | None
     resting: list[str]
     detail: str
+    progress: float | None
 
 
 class ReadyReply(BaseModel):
@@ -46,8 +48,14 @@ def health_routes(chat: ChatModel, speech: SpeechChain) -> APIRouter:
         response.status_code = 200 if both else 503
         return ReadyReply(
             status="ready" if both else "waiting",
-            llm=LLMReadiness(ready=llm.ready, model=chat.model_id, detail=llm.detail),
-            tts=SpeechReadiness(ready=tts.ready, endpoint=tts.endpoint, resting=list(tts.resting), detail=tts.detail),
+            llm=LLMReadiness(ready=llm.ready, model=chat.model_id, detail=llm.detail, progress=llm.progress),
+            tts=SpeechReadiness(
+                ready=tts.ready,
+                endpoint=tts.endpoint,
+                resting=list(tts.resting),
+                detail=tts.detail,
+                progress=tts.progress,
+            ),
         )
 
     return router

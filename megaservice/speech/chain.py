@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from megaservice.errors import AllEnginesFailed, TTSError, TTSRejected
+from megaservice.loading import Loading
 from megaservice.logs import current_turn, fields
 from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, TurnAttempt, Voice
 from megaservice.protocols import Engine
@@ -38,6 +39,8 @@ class DescribedEngine(Engine, Protocol):
         ...
 
     async def takes_connections(self) -> bool: ...
+
+    async def loading(self) -> Loading | None: ...
 
     async def aclose(self) -> None: ...
 
@@ -169,13 +172,16 @@ class FallbackChain:
     async def readiness(self) -> Readiness:
         engines = [slot.engine for slot in self._slots]
         answers = await asyncio.gather(*(engine.takes_connections() for engine in engines))
-        told = list(zip(engines, answers, strict=True))
+        loads = await asyncio.gather(*(engine.loading() for engine in engines))
+        told = [(engine, is_open and not load) for engine, is_open, load in zip(engines, answers, loads, strict=True)]
         resting = tuple(engine.endpoint for engine, is_open in told if not is_open)
         named = ", ".join(resting)
         first = next((engine.endpoint for engine, is_open in told if is_open), None)
         if first:
             but = f", but not {named}" if named else ""
             return Readiness(True, f"{first} takes connections{but}.", first, resting)
+        if load := next(filter(None, loads), None):
+            return Readiness(False, load.doing, resting=resting, progress=load.progress)
         detail = f"No speech endpoint takes connections: {named}." if named else "None is configured."
         return Readiness(False, detail, resting=resting)
 

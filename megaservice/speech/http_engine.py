@@ -14,6 +14,7 @@ import httpx
 
 from megaservice.audio import wav
 from megaservice.errors import TTSBadAudio, TTSTimeout, TTSUnavailable
+from megaservice.loading import Loading
 from megaservice.logs import PayloadLog
 from megaservice.models import Dialect, Language, Speech, SpeechEndpoint, Voice
 from megaservice.speech.answers import Answer, refusal, speech_in
@@ -185,6 +186,10 @@ class HTTPEngine(ABC):
         with contextlib.suppress(OSError):
             await writer.wait_closed()
         return True
+
+    async def loading(self) -> Loading | None:
+        """What it does until it can speak, where its dialect has a way to say so. Never raises."""
+        return None
 
     async def aclose(self) -> None:
         if self._owns_client:
