@@ -175,7 +175,6 @@ def bar() -> str:
             default="zh",
             required=True,
             key="language",
-            label_visibility="collapsed",
             bind="query-params",
         )
         if language == "zh":
@@ -185,6 +184,7 @@ def bar() -> str:
                 format_func=lambda level: texts["level_free"] if level == FREE else level,
                 default=FREE,
                 required=True,
+                help=texts["level_help"],
                 key="hsk",
                 bind="query-params",
             )

@@ -49,6 +49,10 @@ class Player {
     return this.playing.length > 0 && this.context.state === "suspended";
   }
 
+  get isSounding() {
+    return this.playing.length > 0 && !this.isBlocked;
+  }
+
   isPlaying(turnId) {
     return this.playing.some((entry) => entry.turnId === turnId);
   }

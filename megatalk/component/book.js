@@ -10,7 +10,10 @@ class Book {
     this.life = new AbortController();
     this.settings = {};
     this.player = new Player();
-    this.player.onChange = () => this.rows.forEach((row) => row.refresh());
+    this.player.onChange = () => {
+      this.rows.forEach((row) => row.refresh());
+      this.tellActivity();
+    };
     this.rows = new Map(); // by turn id, in the order of the conversation
     this.conversation = null;
     this.begun = null; // id of the turn that Streamlit has told of last
@@ -228,6 +231,11 @@ class Book {
 
   get heard() {
     return [...this.rows.values()].find((row) => row.isHeard) ?? this.current;
+  }
+
+  tellActivity() {
+    const isAnswering = this.current !== null && !this.current.isOver;
+    this.status.tellActivity(this.player.isSounding ? "speaking" : isAnswering ? "answering" : null);
   }
 
   // Nothing that is being said or still comes is heard any more; its text goes on.

@@ -12,7 +12,7 @@ function footKinds({ facts, isOver, isHeard, book }) {
   return kinds;
 }
 
-function levelWords({ report }) {
+function levelWords({ report }, words) {
   if (!report) return null;
   const { flagged = [], level } = report;
   const made = element("span", "mt-level");
@@ -26,7 +26,11 @@ function levelWords({ report }) {
   for (const { word, pinyin } of flagged.slice(0, 3)) {
     const one = element("span", "mt-flagged", word);
     one.lang = LANG.zh;
-    made.append(one, pinyin ? ` ${pinyin} ` : " ");
+    one.dataset.flagged = word;
+    one.classList.toggle("is-saved", words.has(word));
+    const pair = element("span", "mt-pair");
+    pair.append(one, pinyin ? ` ${pinyin}` : "");
+    made.append(pair, " ");
   }
   if (flagged.length > 3) made.append("…");
   made.dataset.verdict = report.verdict;
@@ -60,7 +64,7 @@ function drawFoot(row) {
     }),
   );
   const about = element("div", "mt-facts");
-  const words = levelWords(facts);
+  const words = levelWords(facts, book.words);
   if (words) about.append(words);
   if (facts.firstSoundSeconds !== null) {
     about.append(element("span", "mt-timing", say("first_sound", { seconds: facts.firstSoundSeconds.toFixed(1) })));

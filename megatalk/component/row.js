@@ -87,6 +87,7 @@ class Row {
     this.noteLine.textContent = note ? say(...note) : isResting ? say("voice_resting_note") : "";
     this.noteLine.hidden = !this.noteLine.textContent;
     drawFoot(this);
+    this.book.tellActivity();
   }
 
   note(...note) {

@@ -8,11 +8,14 @@ class Status {
     this.line = element("span", "mt-status");
     this.line.setAttribute("role", "status");
     this.model = element("span", "mt-model");
-    this.banner = element("p", "mt-banner");
-    this.banner.setAttribute("role", "alert");
+    this.banner = element("div", "mt-banner");
+    this.told = element("p", "");
+    this.progress = element("progress", "mt-progress");
+    this.banner.append(this.told, this.progress);
     this.banner.hidden = true;
     this.modelNote = "";
     this.known = null;
+    this.activity = null;
     this.onBack = () => {};
     for (const name of ["offline", "online"]) addEventListener(name, () => this.watch(), { signal });
   }
@@ -45,23 +48,48 @@ class Status {
   draw() {
     if (!this.known) return;
     const { status, megaservice } = this.known;
-    this.line.textContent = statusWords(status, megaservice);
-    this.line.dataset.status = status;
+    const isBusy = status === "ready" && this.activity !== null;
+    this.line.textContent = isBusy ? say(this.activity) : statusWords(status, megaservice);
+    Object.assign(this.line.dataset, { status, isBusy: String(isBusy) });
     this.line.title = [megaservice.llm?.detail, megaservice.tts?.detail].filter(Boolean).join(" · ");
     const told = this.graveWords();
-    if (this.banner.textContent !== told) this.banner.textContent = told;
+    const progress = told && loadingPart(this.known)?.progress;
+    // A share that grows is not called out each time.
+    this.told.setAttribute("role", Number.isFinite(progress) ? "status" : "alert");
+    this.told.setAttribute("aria-live", Number.isFinite(progress) ? "off" : "assertive");
+    if (this.told.textContent !== told) this.told.textContent = told;
+    this.progress.hidden = !Number.isFinite(progress);
+    if (!this.progress.hidden) this.progress.value = progress;
+    this.progress.setAttribute("aria-label", told);
     this.banner.dataset.kind = status;
     this.banner.hidden = !told;
   }
 
-  // What keeps the tutor from answering at all; empty where nothing does.
+  // What the tutor is at; null where she waits for the learner.
+  tellActivity(activity) {
+    if (activity === this.activity) return;
+    this.activity = activity;
+    this.draw();
+  }
+
+  // What keeps the tutor from answering, or from speaking for a while; empty where nothing does.
   graveWords() {
     const { status, megaservice, isOffline } = this.known;
     if (isOffline || !navigator.onLine) return say("offline");
     if (status === "unreachable") return say("away");
-    const isLoading = status === "waiting" && megaservice.llm && !megaservice.llm.ready;
-    return isLoading ? [say("waiting_for_model"), megaservice.llm.detail].filter(Boolean).join(" · ") : "";
+    const part = loadingPart(this.known);
+    if (!part) return "";
+    const isFar = Number.isFinite(part.progress);
+    const words = part === megaservice.tts ? "voice_loading" : isFar ? "model_loading" : "waiting_for_model";
+    return [say(words), part.detail].filter(Boolean).join(" · ");
   }
+}
+
+// The part that is waited for: the model, or a voice that tells how far it is. Any other silent voice only rests.
+function loadingPart({ status, megaservice: { llm, tts } }) {
+  if (status !== "waiting") return null;
+  if (llm && !llm.ready) return llm;
+  return tts && !tts.ready && Number.isFinite(tts.progress) ? tts : null;
 }
 
 // Which words: where one part answers and the other does not, the missing one is named.

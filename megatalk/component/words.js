@@ -42,8 +42,8 @@ class WordBook {
 
   changed() {
     this.names = new Set(this.list.map((one) => one.word));
-    for (const word of document.querySelectorAll(".mt-word")) {
-      word.classList.toggle("is-saved", this.has(word.dataset.word));
+    for (const { classList, dataset } of document.querySelectorAll(".mt-word, .mt-flagged")) {
+      classList.toggle("is-saved", this.has(dataset.word ?? dataset.flagged));
     }
     this.draw();
   }
@@ -105,6 +105,7 @@ function exportLinks() {
     link.href = `/api/words/export?format=${format}`;
     link.download = "";
     if (format === "apkg") link.append(icon("download"));
+    else link.title = say("export_tsv_help");
     link.append(element("span", "", say(key)));
     links.append(link);
   }

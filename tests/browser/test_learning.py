@@ -36,6 +36,9 @@ def test_word_is_looked_up_heard_and_kept(visit: Visit, screenshots: Path, tmp_p
     expect(page.locator(".mt-saved", has_text=text)).to_be_visible()
     expect(page.locator(f".mt-word.is-saved[data-word={text}]").first).to_be_visible()
 
+    kept = page.locator(f".mt-word.is-above.is-saved[data-word={text}]").first
+    assert kept.evaluate("word => getComputedStyle(word).backgroundImage") == "none"  # no longer marked
+
     with page.expect_download() as downloading:
         page.get_by_role("link", name="Export to Anki").click()
     deck = tmp_path / "words.apkg"

@@ -55,6 +55,20 @@ def test_resting_voice_is_told_and_the_text_stands(staged: Visit) -> None:
     assert row(page, 0).locator(".mt-reply").text_content() == "".join(REPLY)
 
 
+def test_model_that_loads_is_told_with_what_and_how_far(staged: Visit, double: DoubleMegaService) -> None:
+    page = staged.open()
+    double.is_ready, double.loading, double.progress = False, "model: downloading 35 % of 1117 MB", 0.35
+    banner = page.locator(".mt-banner")
+    told = "The model is loading · model: downloading 35 % of 1117 MB"
+    expect(banner).to_have_text(told, timeout=PATIENCE_MS)
+    expect(banner.get_by_role("progressbar")).to_have_attribute("value", "0.35")
+    double.loading, double.progress = "model: converting", None
+    expect(banner).to_have_text("The model is loading or resting · model: converting", timeout=PATIENCE_MS)
+    expect(banner.locator("progress")).to_be_hidden()
+    double.is_ready = True
+    expect(banner).to_be_hidden(timeout=PATIENCE_MS)
+
+
 def test_the_part_that_is_missing_is_named_until_it_is_back(staged: Visit, double: DoubleMegaService) -> None:
     status = staged.open().locator(".mt-status")
     expect(status).to_have_text("Ready", timeout=PATIENCE_MS)

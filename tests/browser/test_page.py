@@ -46,6 +46,16 @@ def test_reply_is_written_and_spoken_sentence_by_sentence(visit: Visit, screensh
     expect(page.locator(".mt-model")).to_have_text("small offline model · Qwen2.5-0.5B-Instruct")
 
 
+def test_status_tells_what_the_tutor_is_at(visit: Visit) -> None:
+    page = visit.open("?hsk=1")
+    visit.say("你好")
+    wait_for_speech(page)
+    expect(page.locator(".mt-status")).to_have_text("Speaking…")
+    wait_for_state(page, 0, "done")
+    wait_for_silence(page)
+    expect(page.locator(".mt-status")).to_have_text("Ready")
+
+
 def test_words_stand_under_pinyin_in_the_colours_of_their_tones(visit: Visit) -> None:
     page = visit.open("?hsk=1")
     visit.say("我想喝茶")

@@ -73,6 +73,8 @@ class DoubleMegaService:
     is_ready: bool = True
     has_voice: bool = True
     has_second_voice: bool = True
+    loading: str = "loading"
+    progress: float | None = None  # of the model, while it is not ready
     is_failing: bool = True  # what FAILS is for
     on_turn: Callable[[], None] | None = None  # called when a turn was begun, before that is answered
     requests: list[dict[str, object]] = field(default_factory=list)
@@ -221,12 +223,18 @@ def create_double(double: DoubleMegaService) -> FastAPI:
 
     @app.get("/ready")
     async def ready() -> Response:
-        llm = {"ready": double.is_ready, "model": double.model, "detail": "" if double.is_ready else "loading"}
+        llm = {
+            "ready": double.is_ready,
+            "model": double.model,
+            "detail": "" if double.is_ready else double.loading,
+            "progress": None if double.is_ready else double.progress,
+        }
         tts = {
             "ready": double.has_voice,
             "endpoint": ENDPOINT if double.has_voice else None,
             "resting": [] if double.has_second_voice else ["sovits-v2+http://gpt-sovits:9880"],
             "detail": "",
+            "progress": None,
         }
         both = double.is_ready and double.has_voice
         return JSONResponse({"status": "ready" if both else "waiting", "llm": llm, "tts": tts}, 200 if both else 503)
