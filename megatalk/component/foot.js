@@ -23,16 +23,16 @@ function levelWords({ report }, words) {
     return made;
   }
   made.append(flagged.length === 1 ? say("one_word_above", { level }) : say("words_above", { count: flagged.length, level }), " ");
-  for (const { word, pinyin } of flagged.slice(0, 3)) {
+  for (const [at, { word, pinyin }] of flagged.slice(0, 3).entries()) {
     const one = element("span", "mt-flagged", word);
     one.lang = LANG.zh;
     one.dataset.flagged = word;
     one.classList.toggle("is-saved", words.has(word));
     const pair = element("span", "mt-pair");
     pair.append(one, pinyin ? ` ${pinyin}` : "");
+    if (at === 2 && flagged.length > 3) pair.append(" …");
     made.append(pair, " ");
   }
-  if (flagged.length > 3) made.append("…");
   made.dataset.verdict = report.verdict;
   return made;
 }
