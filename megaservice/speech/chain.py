@@ -171,8 +171,10 @@ class FallbackChain:
 
     async def readiness(self) -> Readiness:
         engines = [slot.engine for slot in self._slots]
-        answers = await asyncio.gather(*(engine.takes_connections() for engine in engines))
-        loads = await asyncio.gather(*(engine.loading() for engine in engines))
+        answers, loads = await asyncio.gather(  # all at once: who asks /ready waits for the slowest
+            asyncio.gather(*(engine.takes_connections() for engine in engines)),
+            asyncio.gather(*(engine.loading() for engine in engines)),
+        )
         told = [(engine, is_open and not load) for engine, is_open, load in zip(engines, answers, loads, strict=True)]
         resting = tuple(engine.endpoint for engine, is_open in told if not is_open)
         named = ", ".join(resting)
