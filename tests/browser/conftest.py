@@ -165,14 +165,18 @@ class Visit:
     def open(self, query: str = "") -> Page:
         self.page.goto(f"{self.url}/{query}")
         try:
-            self.page.wait_for_selector(BOX, timeout=START_SECONDS * 500)
+            self.wait_until_drawn(START_SECONDS * 500)
         except TimeoutError:
             if not self.lost_requests:
                 raise
+            self.errors.clear()  # of scripts that were among them
             self.page.reload()
-            self.page.wait_for_selector(BOX, timeout=START_SECONDS * 500)
-        self.page.wait_for_selector(".mt-status:not(:empty)", timeout=START_SECONDS * 1000)
+            self.wait_until_drawn(START_SECONDS * 1000)
         return self.page
+
+    def wait_until_drawn(self, milliseconds: int) -> None:
+        self.page.wait_for_selector(BOX, timeout=milliseconds)
+        self.page.wait_for_selector(".mt-status:not(:empty)", timeout=milliseconds)
 
     def say(self, text: str) -> None:
         self.page.fill(BOX, text)
