@@ -119,13 +119,13 @@ class Card {
 
   // Under the word where there is room, else above it; a phone has it as a sheet at its lower edge (card.css).
   place() {
-    const { style } = this.root;
+    const { style, offsetWidth: width, offsetHeight: height } = this.root;
+    const word = this.anchor.getClientRects()[0];
     if (matchMedia(PHONE).matches) {
       style.left = style.top = "";
+      if (word.bottom > innerHeight - height) this.anchor.scrollIntoView({ block: "center" });
       return;
     }
-    const word = this.anchor.getClientRects()[0];
-    const { offsetWidth: width, offsetHeight: height } = this.root;
     const left = word.left + word.width / 2 - width / 2;
     const below = word.bottom + EDGE_PX;
     const fitsBelow = below + height + EDGE_PX < innerHeight;
