@@ -203,6 +203,14 @@ async def test_a_reply_that_lost_its_question_gets_one(tmp_path: Path) -> None:
     assert asked in stock_questions(1)
 
 
+async def test_a_tag_question_whose_sentence_was_left_out_is_no_reply(tmp_path: Path) -> None:
+    for rungs, is_kept in (("kept,stock", False), ("kept", True)):
+        chat = FakeChat([HARD, "你呢？", STOP])
+        events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=ladders(rungs))
+        assert (texts(events) == ["你呢？"]) is is_kept
+        assert (texts(events)[0] in stock_questions(1)) is not is_kept
+
+
 async def test_the_budget_ends_the_retry(tmp_path: Path) -> None:
     never = asyncio.Event()
     chat = FakeChat([HARD, "你想吃什么？", STOP], ["我不", never])

@@ -1,6 +1,7 @@
 """Ladder: from the sentences that the LLM writes to those that may be said, by the rungs that a level allows."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from megaservice.repair.rules import RepairRules
 from megaservice.repair.stock import stock_question
 
 _QUESTION_MARKS = "？?"
+_TAG_QUESTION = re.compile(r"你(?:觉得|说)?呢[？?]")  # says nothing where what it hangs on is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Ladder:
         refused: list[Piece] = []
         spare: list[Piece] = []
         async for piece in written:
-            if _is_hidden(piece):
+            if _is_hidden(piece) or (refused and self._is_left_alone(piece)):
                 continue
             if self._meter.fits(self._said, piece.text):
                 yield self._say(piece)
@@ -152,6 +154,11 @@ class Ladder:
             kept.append(piece)
             said += piece.text
         return kept, False
+
+    def _is_left_alone(self, piece: Piece) -> bool:
+        """A stock question is better then."""
+        is_first = Rung.STOCK in self._rungs and not self._said.strip()
+        return is_first and _TAG_QUESTION.fullmatch(piece.text.strip()) is not None
 
     def report(self, reply: str) -> LevelReport:
         return self._meter.report(reply, self.rung)
