@@ -270,5 +270,6 @@ async def test_server_without_a_usable_list_is_not_ready(
     client: ChatClient, answer: httpx.Response, detail: str
 ) -> None:
     respx.get(f"{URL}/models").mock(return_value=answer)
+    respx.get(f"{URL.removesuffix('/v1')}/health").mock(return_value=httpx.Response(404))
     assert await client.readiness() == Readiness(ready=False, detail=detail, endpoint=URL)
     assert await client.context_tokens() == 2048
