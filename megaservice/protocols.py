@@ -1,4 +1,4 @@
-"""What the pipeline asks of the clients that talk to other servers; llm.py and speech/ fulfil it, tests fake it."""
+"""What the pipeline asks of the clients that talk to other servers; llm/ and speech/ fulfil it, tests fake it."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from megaservice.errors import LLMError, LLMProtocolError, LLMRejected, LLMTimeout, LLMUnavailable
 from megaservice.llm import ChatClient, Timeouts
-from megaservice.llm.client import _whole_characters
+from megaservice.llm.stream import whole_characters
 from megaservice.logs import PayloadLog
 from megaservice.models import FinishReason, Message, Readiness, ReplyDelta, ReplyEnd, Role
 from megaservice.settings import Settings
@@ -491,4 +491,4 @@ async def test_payloads_are_logged_without_the_key(caplog: pytest.LogCaptureFixt
     ],
 )
 def test_an_emoji_cut_in_two_is_joined(text: str, is_end: bool, expected: tuple[str, str]) -> None:
-    assert _whole_characters(text, is_end=is_end) == expected
+    assert whole_characters(text, is_end=is_end) == expected
