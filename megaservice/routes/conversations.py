@@ -1,7 +1,6 @@
 """What was said: conversations listed, searched, read, renamed, exported, deleted."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -18,16 +17,13 @@ from megaservice.conversations import (
     WholeConversation,
     markdown,
 )
-from megaservice.errors import InvalidRequest
 from megaservice.protocols import ConversationStore
 from megaservice.records import ConversationRecord, TurnRecord
+from megaservice.routes.paging import Limit, Search, page_of, place_of
 from megaservice.schemas import ConversationId
 from megaservice.turns import Turns
 
-_PLACE = re.compile(r"([0-9]{1,15})_([A-Za-z0-9_-]{1,64})")
-
 Id = Annotated[ConversationId, Path()]
-Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 def conversation_routes(store: ConversationStore, turns: Turns, clips: ClipStore) -> APIRouter:
@@ -41,16 +37,11 @@ def conversation_routes(store: ConversationStore, turns: Turns, clips: ClipStore
         )
 
     @router.get("")
-    async def list_conversations(
-        search: Annotated[str, Query(max_length=200)] = "", limit: Limit = 50, after: str | None = None
-    ) -> ConversationList:
+    async def list_conversations(search: Search = "", limit: Limit = 50, after: str | None = None) -> ConversationList:
         await turns.noted()
-        found = await store.conversations(limit=limit + 1, search=search.strip(), before=_place(after))
-        more = found[limit - 1] if len(found) > limit else None
-        return ConversationList(
-            conversations=[ShownConversation.of(record) for record in found[:limit]],
-            next=f"{more.updated_at_ms}_{more.conversation_id}" if more else None,
-        )
+        found = await store.conversations(limit=limit + 1, search=search.strip(), before=place_of(after))
+        records, following = page_of(found, limit, lambda record: (record.updated_at_ms, record.conversation_id))
+        return ConversationList(conversations=[ShownConversation.of(record) for record in records], next=following)
 
     @router.get("/{conversation_id}", response_model=ConversationReply)
     async def read(
@@ -86,14 +77,6 @@ def conversation_routes(store: ConversationStore, turns: Turns, clips: ClipStore
         return _file(await asyncio.to_thread(markdown, whole), "text/markdown; charset=utf-8", told.title, "md")
 
     return router
-
-
-def _place(after: str | None) -> tuple[int, str] | None:
-    if after is None:
-        return None
-    if not (place := _PLACE.fullmatch(after)):
-        raise InvalidRequest("after: wants the `next` of a page.")
-    return int(place[1]), place[2]
 
 
 def _fields(record: ConversationRecord) -> dict[str, object]:

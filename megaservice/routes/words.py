@@ -1,20 +1,18 @@
 """Words: looked up, saved, listed, exported."""
 
 import asyncio
-import re
 from collections.abc import Iterator
 from typing import IO, Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from fastapi.responses import StreamingResponse
 
-from megaservice.errors import InvalidRequest
 from megaservice.hsk import DEFAULT_STANDARD, Standard
 from megaservice.protocols import WordStore
+from megaservice.routes.paging import Limit, Search, page_of, place_of
 from megaservice.saved_words import ShownWord, WordList, WordReply, WordRequest, WordText, tsv
 from megaservice.words import WordBook
 
-_PLACE = re.compile(r"([0-9]{1,15})_(\w{1,20})")
 _CHUNK_BYTES = 65_536
 
 Word = Annotated[WordText, Path()]
@@ -24,17 +22,10 @@ def word_routes(store: WordStore, book: WordBook) -> APIRouter:
     router = APIRouter(prefix="/words", tags=["words"])
 
     @router.get("")
-    async def list_words(
-        search: Annotated[str, Query(max_length=200)] = "",
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        after: str | None = None,
-    ) -> WordList:
-        found = await store.words(limit=limit + 1, search=search.strip(), before=_place(after))
-        last = found[limit - 1] if len(found) > limit else None
-        return WordList(
-            words=[ShownWord.of(word) for word in found[:limit]],
-            next=f"{last.saved_at_ms}_{last.word}" if last else None,
-        )
+    async def list_words(search: Search = "", limit: Limit = 50, after: str | None = None) -> WordList:
+        found = await store.words(limit=limit + 1, search=search.strip(), before=place_of(after))
+        words, following = page_of(found, limit, lambda word: (word.saved_at_ms, word.word))
+        return WordList(words=[ShownWord.of(word) for word in words], next=following)
 
     @router.get("/export", response_class=Response)
     async def export(format: Literal["apkg", "tsv"] = "apkg") -> Response:
@@ -59,14 +50,6 @@ def word_routes(store: WordStore, book: WordBook) -> APIRouter:
         await book.forget(word)
 
     return router
-
-
-def _place(after: str | None) -> tuple[int, str] | None:
-    if after is None:
-        return None
-    if not (place := _PLACE.fullmatch(after)):
-        raise InvalidRequest("after: wants the `next` of a page.")
-    return int(place[1]), place[2]
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
