@@ -162,21 +162,21 @@ class Sayable:
         return at is None or at > level
 
     def _is_noun(self, word: str) -> bool:
-        parts = self._parts_of_speech.get(word)
-        return parts == "名" if parts else word in _PLACES
+        kinds = self._parts_of_speech.get(word)
+        return kinds == "名" if kinds else word in _PLACES
 
     def _is_deed(self, word: str) -> bool:
-        parts = self._parts_of_speech.get(word, "")
-        return parts == "动" or "助" in parts
+        kinds = self._parts_of_speech.get(word, "")
+        return kinds == "动" or "助" in kinds
 
     def _is_clean(self, text: str, level: int) -> bool:
         grade = self._grader.grade(text, level, self._standard)
         return not grade.flagged and grade.reject_reason is None
 
     def _possible_forms(self, words: Collection[str]) -> Iterator[str]:
-        parts = self._parts_of_speech
         for word in words:
-            is_verb, is_adjective = "动" in parts.get(word, ""), "形" in parts.get(word, "")
+            kinds = self._parts_of_speech.get(word, "")
+            is_verb, is_adjective = "动" in kinds, "形" in kinds
             if not (is_verb or is_adjective) or word in _NOT_DOUBLED:
                 continue
             if len(word) == 1:
