@@ -29,15 +29,24 @@ def server(own_double: DoubleMegaService, tmp_path_factory: pytest.TempPathFacto
         server.kill()
 
 
-@pytest.fixture(params=["first message", "later message"])
-def page(request: pytest.FixtureRequest, browser: Browser, server: PageServer) -> Page:
+@pytest.fixture
+def visit(browser: Browser, server: PageServer) -> Visit:
     visit = Visit(browser.new_page(), server.url)
-    page = visit.open("?hsk=1")
+    visit.open("?hsk=1")
+    return visit
+
+
+@pytest.fixture(params=["first message", "later message"])
+def page(request: pytest.FixtureRequest, visit: Visit) -> Page:
     if request.param == "later message":
-        visit.say("你好")
-        wait_for_state(page, 0, "done")
-    page.fill(BOX, TEXT)
-    return page
+        say_hello(visit)
+    visit.page.fill(BOX, TEXT)
+    return visit.page
+
+
+def say_hello(visit: Visit) -> None:
+    visit.say("你好")
+    wait_for_state(visit.page, 0, "done")
 
 
 def press_enter(page: Page) -> None:
@@ -121,13 +130,11 @@ def test_page_is_reloaded_before_it_is_heard_of(page: Page, server: PageServer) 
 
 
 def test_turn_that_had_begun_is_found_and_not_sent_twice(
-    browser: Browser, server: PageServer, own_double: DoubleMegaService
+    visit: Visit, server: PageServer, own_double: DoubleMegaService
 ) -> None:
     """MegaService has taken it, and the page's server dies before it can say so."""
-    visit = Visit(browser.new_page(), server.url)
-    page = visit.open("?hsk=1")
-    visit.say("你好")
-    wait_for_state(page, 0, "done")
+    page = visit.page
+    say_hello(visit)
     own_double.on_turn = server.kill
     visit.say(TEXT)
     wait_for_connection(page, False)
@@ -144,22 +151,17 @@ def test_what_stands_in_the_box_outlives_a_reload(page: Page, server: PageServer
     expect(page.locator(".mt-unsent")).to_be_hidden()
 
 
-def test_refused_message_outlives_a_reload(browser: Browser, server: PageServer) -> None:
-    visit = Visit(browser.new_page(), server.url)
-    page = visit.open("?hsk=1")
+def test_refused_message_outlives_a_reload(visit: Visit) -> None:
+    page = visit.page
     visit.say(BUSY)
     expect(page.locator("[data-testid=stAlert]")).to_contain_text("busy", timeout=PATIENCE_MS)
     page.reload()
     expect(page.locator(BOX)).to_have_value(BUSY, timeout=PATIENCE_MS)
 
 
-def test_failed_turn_that_was_tried_again_is_shown_once(
-    browser: Browser, server: PageServer, own_double: DoubleMegaService
-) -> None:
-    visit = Visit(browser.new_page(), server.url)
-    page = visit.open("?hsk=1")
-    visit.say("你好")
-    wait_for_state(page, 0, "done")
+def test_failed_turn_that_was_tried_again_is_shown_once(visit: Visit, own_double: DoubleMegaService) -> None:
+    page = visit.page
+    say_hello(visit)
     visit.say(FAILS)
     wait_for_state(page, 1, "failed")
     own_double.is_failing = False
