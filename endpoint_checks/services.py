@@ -8,8 +8,9 @@ import httpx
 
 from endpoint_checks.rows import Failed, Row, rows
 from megaservice.audio import wav
-from megaservice.models import Dialect, Language
+from megaservice.models import Language
 from megaservice.text.transcript import spoken
+from megaservice.upstreams import Dialect
 
 _TIMEOUT = httpx.Timeout(10.0, read=180.0)
 _BODY = {"message": "你好！你叫什么名字？", "language": "zh", "hsk_level": 1}

@@ -4,21 +4,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 from megaservice.hsk.constraint import Constraint
-from megaservice.models import (
-    Attempt,
-    EndpointState,
-    FinishReason,
-    Language,
-    LLMInfo,
-    Message,
-    Readiness,
-    ReplyDelta,
-    ReplyEnd,
-    Speech,
-    TurnAttempt,
-    Voice,
-)
+from megaservice.models import Attempt, FinishReason, Language, Message, ReplyDelta, ReplyEnd, Speech, Voice
 from megaservice.records import ConversationRecord, Exchange, SavedWord, SentEvent, Translation, TurnRecord
+from megaservice.upstreams import EndpointState, LLMInfo, Readiness, TurnAttempt
 
 
 class ChatModel(Protocol):

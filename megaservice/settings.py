@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from megaservice.errors import SettingsError
-from megaservice.models import Dialect, SpeechEndpoint
 from megaservice.repair import parse_levels, parse_rungs
+from megaservice.upstreams import Dialect, SpeechEndpoint
 
 FAMILIES = ("LLM_", "TTS_", "HSK_", "MEGASERVICE_", "AUDIO_", "LOG_", "DATABASE_")
 

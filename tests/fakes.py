@@ -5,20 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 from megaservice.errors import AllEnginesFailed, MegaserviceError, TTSError
 from megaservice.hsk.constraint import Constraint
-from megaservice.models import (
-    Attempt,
-    EndpointState,
-    FinishReason,
-    Language,
-    LLMInfo,
-    Message,
-    Readiness,
-    ReplyDelta,
-    ReplyEnd,
-    Speech,
-    TurnAttempt,
-    Voice,
-)
+from megaservice.models import Attempt, FinishReason, Language, Message, ReplyDelta, ReplyEnd, Speech, Voice
+from megaservice.upstreams import EndpointState, LLMInfo, Readiness, TurnAttempt
 
 SPEECH = Speech(b"RIFF....WAVE", 24000, 1.5)
 VOICE = Voice("zh_female", "Xiaoxiao", Language.ZH, openai_voice="zf_xiaoxiao")

@@ -19,21 +19,11 @@ from megaservice.hsk import DEFAULT_STANDARD, Grader, Lexicon, Standard, Verdict
 from megaservice.hsk.constraint import Constraint, Constraints
 from megaservice.llm import ChatClient
 from megaservice.logs import PayloadLog
-from megaservice.models import (
-    FinishReason,
-    Language,
-    LLMInfo,
-    Message,
-    Readiness,
-    ReplyDelta,
-    ReplyEnd,
-    Rung,
-    Turn,
-    TurnCompleted,
-)
+from megaservice.models import FinishReason, Language, Message, ReplyDelta, ReplyEnd, Rung, Turn, TurnCompleted
 from megaservice.pipeline import run_turn
 from megaservice.repair import Ladders, RepairRules, parse_levels, parse_rungs
 from megaservice.settings import Settings
+from megaservice.upstreams import LLMInfo, Readiness
 from tests.fakes import VOICE, FakeSpeech
 
 ROOT = Path(__file__).parent.parent

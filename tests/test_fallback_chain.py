@@ -8,8 +8,9 @@ import pytest
 from megaservice.errors import AllEnginesFailed, TTSBadAudio, TTSError, TTSRejected, TTSTimeout, TTSUnavailable
 from megaservice.loading import Loading
 from megaservice.logs import current_turn
-from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, TurnAttempt, Voice
+from megaservice.models import Attempt, Language, Speech, Voice
 from megaservice.speech.chain import FallbackChain
+from megaservice.upstreams import Dialect, EndpointState, Readiness, TurnAttempt
 
 SPEECH = Speech(b"RIFF", 32_000, 2.0)
 VOICE = Voice("zh_female", "Xiaoxiao", Language.ZH, "/voices/zh.wav", "你好。")

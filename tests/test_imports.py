@@ -12,6 +12,7 @@ PROGRAMS = ("megaservice", "megatalk", "llm", "tts", "weights", "launcher", "pre
 ROWS = {
     "models": 1,
     "errors": 1,
+    "upstreams": 1,
     "hsk": 1,
     "records": 1,
     "text": 2,

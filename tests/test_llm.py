@@ -16,8 +16,9 @@ from megaservice.errors import LLMError, LLMProtocolError, LLMRejected, LLMTimeo
 from megaservice.llm import ChatClient, Timeouts
 from megaservice.llm.stream import whole_characters
 from megaservice.logs import PayloadLog
-from megaservice.models import FinishReason, Message, Readiness, ReplyDelta, ReplyEnd, Role
+from megaservice.models import FinishReason, Message, ReplyDelta, ReplyEnd, Role
 from megaservice.settings import Settings
+from megaservice.upstreams import Readiness
 from tests.doubles.vllm import MODEL_ID, VLLM, Fault, Flavour, Loading, Script
 from tests.doubles.vllm_wire import events_of
 

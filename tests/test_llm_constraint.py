@@ -9,7 +9,8 @@ import pytest
 
 from megaservice.hsk.constraint import Constraint
 from megaservice.llm import ChatClient, Timeouts
-from megaservice.models import ConstraintKind, FinishReason, Message, ReplyDelta, Role
+from megaservice.models import FinishReason, Message, ReplyDelta, Role
+from megaservice.upstreams import ConstraintKind
 from tests.doubles.vllm import MODEL_ID, VLLM, Exchange, Fault, Loading, Script
 from tests.serving import megaservice, settings_for
 

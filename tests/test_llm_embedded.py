@@ -15,8 +15,9 @@ from openai.types.chat import ChatCompletionMessageParam
 from megaservice.hsk import Grader, Lexicon
 from megaservice.hsk.constraint import Constraints
 from megaservice.llm import ChatClient
-from megaservice.models import ConstraintKind, Language, Message, ReplyDelta, Role
+from megaservice.models import Language, Message, ReplyDelta, Role
 from megaservice.prompts import opening
+from megaservice.upstreams import ConstraintKind
 from tests.embedded import running
 from tests.gbnf import Grammar
 

@@ -9,7 +9,8 @@ import respx
 
 from megaservice.errors import LLMError, LLMProtocolError, LLMRejected, LLMUnavailable
 from megaservice.llm import PROMPT_TOO_LONG, ChatClient
-from megaservice.models import FinishReason, Message, Readiness, ReplyDelta, ReplyEnd, Role
+from megaservice.models import FinishReason, Message, ReplyDelta, ReplyEnd, Role
+from megaservice.upstreams import Readiness
 
 URL = "http://llm.test:8008/v1"
 CHAT = f"{URL}/chat/completions"

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from megaservice.llm import ChatClient
 from megaservice.loading import Loading, loading_in
-from megaservice.models import Dialect, Readiness, SpeechEndpoint
 from megaservice.speech.openai_speech import OpenAISpeech
+from megaservice.upstreams import Dialect, Readiness, SpeechEndpoint
 from tests.doubles.loopback import LoopbackServer
 
 DOWNLOADING = "model: downloading 35 % of 1117 MB"

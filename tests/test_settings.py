@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from megaservice.errors import SettingsError
-from megaservice.models import Dialect, SpeechEndpoint
 from megaservice.settings import FAMILIES, Settings, load
+from megaservice.upstreams import Dialect, SpeechEndpoint
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,9 @@
 import pytest
 
 from megaservice.errors import TTSBadAudio, TTSError, TTSRejected, TTSUnavailable
-from megaservice.models import Dialect, Language
+from megaservice.models import Language
 from megaservice.speech.answers import Answer, refusal, speech_in
+from megaservice.upstreams import Dialect
 from tests.doubles.speech_faults import sound, wav
 
 V2, V1, OPENAI = Dialect.SOVITS_V2, Dialect.SOVITS_V1, Dialect.OPENAI

@@ -11,10 +11,11 @@ import pytest
 from megaservice.audio import wav
 from megaservice.errors import TTSBadAudio, TTSError, TTSRejected, TTSTimeout, TTSUnavailable
 from megaservice.logs import PayloadLog
-from megaservice.models import Dialect, Language, Readiness, SpeechEndpoint, Voice
+from megaservice.models import Language, Voice
 from megaservice.settings import Settings
 from megaservice.speech import FallbackChain, build_chain, build_engine
 from megaservice.speech.http_engine import HTTPEngine, Limits
+from megaservice.upstreams import Dialect, Readiness, SpeechEndpoint
 from tests.doubles.gpt_sovits import Fault, Flavour, GPTSoVITS
 from tests.doubles.openai_speech import OpenAISpeechServer
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from megaservice.audio import wav
 from megaservice.errors import TTSBadAudio
-from megaservice.models import Dialect, Language
+from megaservice.models import Language
+from megaservice.upstreams import Dialect
 
 TONE = [round(9000 * math.sin(i / 7)) for i in range(32_000)]
 

@@ -6,7 +6,8 @@ from array import array
 from dataclasses import dataclass
 
 from megaservice.errors import TTSBadAudio
-from megaservice.models import Dialect, Language, Speech
+from megaservice.models import Language, Speech
+from megaservice.upstreams import Dialect
 
 HEADER_BYTES = 44
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE

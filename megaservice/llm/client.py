@@ -19,9 +19,10 @@ from megaservice.llm.faults import PROMPT_TOO_LONG
 from megaservice.llm.server import LLMServer, Timeouts
 from megaservice.llm.stream import Wait, next_text, read_to_done, whole_characters
 from megaservice.logs import PayloadLog, fields
-from megaservice.models import ConstraintKind, FinishReason, LLMInfo, Message, Readiness, ReplyDelta, ReplyEnd
+from megaservice.models import FinishReason, Message, ReplyDelta, ReplyEnd
 from megaservice.repair.rules import OFF
 from megaservice.settings import Settings
+from megaservice.upstreams import ConstraintKind, LLMInfo, Readiness
 
 # OpenAI's words and TGI's own. Any other word means that the server ended the reply for a reason of its own.
 _FINISH_REASONS = {

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 
 from megaservice.hsk.constraint import Constraint
-from megaservice.models import ConstraintKind, ConstraintState, Message, Role
+from megaservice.models import Message, Role
+from megaservice.upstreams import ConstraintKind, ConstraintState
 
 OBEYED = "obeyed"
 IGNORED = "ignored"

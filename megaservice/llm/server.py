@@ -14,7 +14,7 @@ from megaservice.llm.constraining import Constraining
 from megaservice.llm.faults import Faults
 from megaservice.loading import Loading, loading_in
 from megaservice.logs import fields
-from megaservice.models import Readiness
+from megaservice.upstreams import Readiness
 
 # Where servers write the tokens of prompt and reply together: vLLM; then names that others use.
 _LENGTH_NAMES = ("max_model_len", "context_length", "max_context_length", "n_ctx")

@@ -4,8 +4,9 @@ obeys. No secrets, no learner's words."""
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from megaservice.models import EndpointState, LLMInfo, TurnAttempt, Voice
+from megaservice.models import Voice
 from megaservice.protocols import ChatModel, SpeechChain
+from megaservice.upstreams import EndpointState, LLMInfo, TurnAttempt
 
 
 class SpeechInfo(BaseModel):

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from megaservice.logs import PayloadLog
-from megaservice.models import Dialect, SpeechEndpoint
 from megaservice.settings import Settings
 from megaservice.speech.chain import FallbackChain
 from megaservice.speech.gpt_sovits_v1 import GPTSoVITSV1
@@ -12,6 +11,7 @@ from megaservice.speech.gpt_sovits_v2 import GPTSoVITSV2
 from megaservice.speech.http_engine import HTTPEngine, Limits
 from megaservice.speech.openai_speech import OpenAISpeech
 from megaservice.speech.place import Place
+from megaservice.upstreams import Dialect, SpeechEndpoint
 
 __all__ = ["FallbackChain", "build_chain", "build_engine"]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from megaservice.audio import wav
 from megaservice.errors import TTSBadAudio, TTSError, TTSRejected, TTSUnavailable
-from megaservice.models import Dialect, Language, Speech
+from megaservice.models import Language, Speech
+from megaservice.upstreams import Dialect
 
 _WORDS_SHOWN = 300
 

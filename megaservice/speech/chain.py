@@ -11,8 +11,9 @@ from typing import Protocol
 from megaservice.errors import AllEnginesFailed, TTSError, TTSRejected
 from megaservice.loading import Loading
 from megaservice.logs import current_turn, fields
-from megaservice.models import Attempt, Dialect, EndpointState, Language, Readiness, Speech, TurnAttempt, Voice
+from megaservice.models import Attempt, Language, Speech, Voice
 from megaservice.protocols import Engine
+from megaservice.upstreams import Dialect, EndpointState, Readiness, TurnAttempt
 
 log = logging.getLogger(__name__)
 

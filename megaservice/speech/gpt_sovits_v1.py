@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from megaservice.models import Dialect, Language, Voice
+from megaservice.models import Language, Voice
 from megaservice.speech.http_engine import HTTPEngine
+from megaservice.upstreams import Dialect
 
 
 class GPTSoVITSV1(HTTPEngine):

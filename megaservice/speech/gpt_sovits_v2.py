@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from megaservice.errors import TTSRejected
-from megaservice.models import Dialect, Language, Voice
+from megaservice.models import Language, Voice
 from megaservice.speech.http_engine import HTTPEngine
+from megaservice.upstreams import Dialect
 
 
 class GPTSoVITSV2(HTTPEngine):

@@ -16,9 +16,10 @@ from megaservice.audio import wav
 from megaservice.errors import TTSBadAudio, TTSTimeout, TTSUnavailable
 from megaservice.loading import Loading
 from megaservice.logs import PayloadLog
-from megaservice.models import Dialect, Language, Speech, SpeechEndpoint, Voice
+from megaservice.models import Language, Speech, Voice
 from megaservice.speech.answers import Answer, refusal, speech_in
 from megaservice.speech.place import Place
+from megaservice.upstreams import Dialect, SpeechEndpoint
 
 _SAMPLES = {Language.ZH: "你好！", Language.EN: "Hello!"}  # for the curl line: what learners say stays out of it
 

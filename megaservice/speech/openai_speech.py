@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import httpx
 
 from megaservice.loading import Loading, loading_in
-from megaservice.models import Dialect, Language, Voice
+from megaservice.models import Language, Voice
 from megaservice.speech.http_engine import HTTPEngine
+from megaservice.upstreams import Dialect
 
 _MODEL = "tts-1"  # a required field; servers with one model take OpenAI's name for theirs
 
