@@ -3,20 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
 from megaservice.audio.store import ClipStore, clip_id_of
-from megaservice.errors import AllEnginesFailed, LLMProtocolError, LLMRejected, MegaserviceError, TooLarge
+from megaservice.errors import AllEnginesFailed, MegaserviceError
 from megaservice.hsk import Grade
-from megaservice.hsk.constraint import Constraint
 from megaservice.models import (
     ChatEvent,
     ClipFailed,
     ClipReady,
     FinishReason,
-    Message,
     Problem,
     ReplyDelta,
     ReplyEnd,
@@ -29,17 +27,14 @@ from megaservice.models import (
     TurnFailed,
     TurnStarted,
 )
-from megaservice.prompts.builder import build_prompt, reply_limit
 from megaservice.protocols import ChatModel, SpeechChain
 from megaservice.repair import Ladders, Piece
-from megaservice.text.splitter import SentenceSplitter, is_finished
-from megaservice.text.transcript import Transcriber
+from megaservice.text.splitter import SentenceSplitter
+from megaservice.writer import Writer
 
 log = logging.getLogger(__name__)
 
 _QUEUE_LENGTH = 64  # bounds what a stage may be ahead of the next; a reply's sentences seldom fill it
-_CHARACTERS_PER_TOKEN = 16  # more than any tokenizer gives: beyond it the server does not heed max_tokens
-_PROMPT_SHARES = (1.0, 0.6, 0.3, 0.0)  # of the LLM's context, as long as the server says that it is too much
 
 
 async def run_turn(
@@ -88,16 +83,14 @@ class _Run:
         self._chat = chat
         self._speaker = speech.speaker()
         self._clips = clips
-        self._max_tokens = min(max_tokens, reply_limit(turn.language, turn.hsk_level))
         self._clock = clock
         self._started = clock()
         self._timings = Timings()
         self._to_speak: asyncio.Queue[tuple[Sentence, str] | None] = asyncio.Queue(_QUEUE_LENGTH)
         self._splitter = SentenceSplitter(turn.language)
         self._ladders = ladders
-        self._ladder = ladders.ladder(turn, self)
-        self._constraint: Constraint | None = None
-        self._prompt: list[Message] = []
+        self._writer = Writer(turn, chat, max_tokens, ladders)
+        self._ladder = self._writer.ladder
         self._finish_reason = FinishReason.STOP
         self._reply = ""
         self._sentences = 0
@@ -126,7 +119,7 @@ class _Run:
             await self._fail(failure)
 
     async def _write(self) -> FinishReason:
-        async with aclosing(self._cut(self._read(), self._splitter)) as written:
+        async with aclosing(self._writer.cut(self._read(), self._splitter)) as written:
             if self._ladder is None:
                 async for piece in written:
                     await self._announce(piece)
@@ -139,91 +132,21 @@ class _Run:
         return self._finish_reason
 
     async def _read(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
-        """The reply as the LLM writes it, to its end or to where a server that heeds no limit is cut."""
-        finish_reason = None
-        written = ""
-        async with aclosing(self._stream_reply()) as reply:
+        """The reply as it is written, and told of."""
+        async with aclosing(self._writer.reply()) as reply:
             async for part in reply:
                 if isinstance(part, ReplyEnd):
-                    finish_reason = part.finish_reason
-                    continue
-                if len(written) > _CHARACTERS_PER_TOKEN * self._max_tokens:
-                    finish_reason = FinishReason.LENGTH
-                    break
-                if not written:
-                    self._mark("first_token")
-                    await self.events.put(
-                        TurnStarted(self._turn.turn_id, self._turn.conversation_id, self._chat.model_id)
-                    )
-                written += part.text
-                if self._ladder is None:
-                    await self._show(part.text)
+                    self._finish_reason = part.finish_reason
+                else:
+                    await self._tell(part)
                 yield part
-        if finish_reason is None or finish_reason is FinishReason.ABORT:
-            raise LLMProtocolError("The LLM server ended the reply before it was whole.", code="llm_aborted")
-        if not written.strip():
-            raise LLMProtocolError("The LLM wrote an empty reply.", code="llm_empty_reply")
-        self._finish_reason = finish_reason
-        yield ReplyEnd(finish_reason)
 
-    async def _cut(
-        self, reply: AsyncGenerator[ReplyDelta | ReplyEnd], splitter: SentenceSplitter
-    ) -> AsyncGenerator[Piece]:
-        transcriber = Transcriber(self._turn.language)
-        is_cut_off = False
-        async with aclosing(reply):
-            async for part in reply:
-                if isinstance(part, ReplyEnd):
-                    is_cut_off = part.finish_reason is FinishReason.LENGTH
-                    continue
-                for sentence in splitter.push(part.text):
-                    yield Piece(sentence.text, transcriber.push(sentence.text))
-        for sentence in splitter.flush(is_cut_off=is_cut_off):
-            is_tail = is_cut_off and not is_finished(sentence.text)
-            yield Piece(sentence.text, transcriber.push(sentence.text), is_tail)
-
-    def again(self, request: Sequence[Message]) -> AsyncGenerator[Piece]:
-        """See Asking."""
-        reply = self._chat.stream([*self._prompt, *request], max_tokens=self._max_tokens, constraint=self._constraint)
-        return self._cut(reply, SentenceSplitter(self._turn.language))
-
-    async def several(self, count: int) -> list[list[Piece]]:
-        """See Asking."""
-        replies = await self._chat.several(
-            self._prompt, count=count, max_tokens=self._max_tokens, constraint=self._constraint
-        )
-        return [
-            [piece async for piece in self._cut(_whole(*reply), SentenceSplitter(self._turn.language))]
-            for reply in replies
-        ]
-
-    async def _constrain(self) -> None:
-        """Hold this turn's replies to the level's words, where the server obeys that."""
-        if self._ladder is None or not self._ladders.constrains(self._turn):
-            return
-        if self._chat.takes_constraint(self._turn.hsk_level or 0):
-            self._constraint = await asyncio.to_thread(self._ladders.constraint, self._turn)
-            self._ladder.hold()
-
-    async def _stream_reply(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
-        """The LLM's answer to a prompt that fits: where the server counts more tokens than we do, a shorter one."""
-        await self._constrain()
-        room = await self._chat.context_tokens() - self._max_tokens
-        shortest = build_prompt(self._turn, 0)
-        for share in _PROMPT_SHARES:
-            # A history may be long.
-            prompt = self._prompt = await asyncio.to_thread(build_prompt, self._turn, int(room * share))
-            try:
-                reply = self._chat.stream(prompt, max_tokens=self._max_tokens, constraint=self._constraint)
-                async with aclosing(reply) as parts:
-                    async for part in parts:
-                        yield part
-                return
-            except LLMRejected as exc:
-                if exc.code != "llm_prompt_too_long":
-                    raise
-                if prompt == shortest:
-                    raise TooLarge("The message is too long for the LLM's context; write a shorter one.") from exc
+    async def _tell(self, delta: ReplyDelta) -> None:
+        if self._timings.first_token is None:
+            self._mark("first_token")
+            await self.events.put(TurnStarted(self._turn.turn_id, self._turn.conversation_id, self._chat.model_id))
+        if self._ladder is None:
+            await self._show(delta.text)
 
     async def _show(self, text: str) -> None:
         self._reply += text
@@ -296,11 +219,6 @@ class _Run:
         """Note the time of what happens for the first time."""
         if getattr(self._timings, name) is None:
             self._timings = replace(self._timings, **{name: round((self._clock() - self._started) * 1000, 1)})
-
-
-async def _whole(text: str, finish_reason: FinishReason) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
-    yield ReplyDelta(text)
-    yield ReplyEnd(finish_reason)
 
 
 def _first(group: BaseExceptionGroup[MegaserviceError]) -> MegaserviceError:

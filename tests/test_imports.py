@@ -39,6 +39,7 @@ ROWS = {
     "sentences": 4,
     "words": 4,
     "pipeline": 4,
+    "writer": 4,
     "warmup": 4,
     "routes": 5,
     "app": 6,
