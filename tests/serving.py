@@ -1,6 +1,5 @@
 """MegaService on a real socket, for tests that a client's view alone can decide."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import uvicorn
 from megaservice.__main__ import Server
 from megaservice.app import create_app
 from megaservice.settings import Settings
+from tests.sockets import running
 
 VOICES = """
 [zh_female]
@@ -49,15 +49,5 @@ async def megaservice(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of a running MegaService."""
     app = create_app(settings)
     config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
-    server = Server(config, app.state.end_turns)
-    serving = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            assert not serving.done(), "MegaService did not start"
-            await asyncio.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        await serving
+    async with running(Server(config, app.state.end_turns)) as client:
+        yield client

@@ -15,8 +15,8 @@ import pytest
 
 from tests.doubles.gpt_sovits import GPTSoVITS
 from tests.doubles.vllm import VLLM, Fault, Script
-from tests.postgresql import free_port
 from tests.serving import VOICES, megaservice, settings_for
+from tests.sockets import free_port
 from tests.sse import events_of
 
 ROOT = Path(__file__).parent.parent

@@ -19,6 +19,7 @@ from llm.routes import Served
 from llm.runner import Loader
 from llm.settings import Settings
 from tests.doubles.llm_backend import ScriptedBackend, loading
+from tests.sockets import running
 
 MODEL = "Qwen/Qwen2.5-Coder-1.5B-Instruct"
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "你好"}]}
@@ -29,18 +30,11 @@ async def serving(loader: Loader, *, ready: bool = True, **settings: Any) -> Asy
     """A client of a running server, by default once the model is loaded."""
     own = Settings(llm_max_model_len=100, llm_cache_tokens=100).model_copy(update=settings)
     app = create_app(own, loader, Served(own.llm_max_model_len, MODEL))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
-    running = asyncio.create_task(server.serve())
-    try:
-        await until(lambda: server.started)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-            while ready and (await client.get("/health")).status_code != 200:
-                await asyncio.sleep(0.005)
-            yield client
-    finally:
-        server.should_exit = True
-        await running
+    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+    async with running(uvicorn.Server(config)) as client:
+        while ready and (await client.get("/health")).status_code != 200:
+            await asyncio.sleep(0.005)
+        yield client
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -19,6 +19,7 @@ from megaservice.checks import least_model_len
 from preflight import __main__ as preflight
 from preflight import stack, values
 from preflight.engine import Engine
+from tests.sockets import free_ports
 from tests.test_preflight_vllm_openvino import BAD as BAD_VLLM
 from tts.settings import Settings as TTSSettings
 
@@ -87,7 +88,7 @@ class Told:
         (self._folder / "tts").mkdir(exist_ok=True)
         shutil.copy(ROOT / "tts/voices.toml", self._folder / "tts")
         file = self._folder / ".env"
-        ports = "MEGASERVICE_PORT={}\nMEGATALK_PORT={}\n".format(*_free_ports())  # those of `content` win
+        ports = "MEGASERVICE_PORT={}\nMEGATALK_PORT={}\n".format(*free_ports(2))  # those of `content` win
         file.write_bytes(ports.encode() + (content.encode() if isinstance(content, str) else content))
         engine = {"container": lambda: self._megaservice(file), **engine}
         fake = FakeEngine(self._folder, file, overlays, **engine)  # type: ignore[arg-type]
@@ -103,14 +104,6 @@ class Told:
 @pytest.fixture
 def told(tmp_path: Path, machine_root: Path, capsys: pytest.CaptureFixture[str]) -> Told:
     return Told(tmp_path, machine_root, capsys)
-
-
-def _free_ports() -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 BAD = [

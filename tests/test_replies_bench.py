@@ -9,9 +9,9 @@ import pytest
 
 from tests.doubles.gpt_sovits import Fault, GPTSoVITS
 from tests.doubles.vllm import VLLM, Script
-from tests.postgresql import free_port
 from tests.replies_bench import Asked, asked, run
 from tests.serving import megaservice, settings_for
+from tests.sockets import free_port
 
 ROOT = Path(__file__).parent.parent
 REPLY = "你好！"

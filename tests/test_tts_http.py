@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import uvicorn
 
+from tests.sockets import running
 from tts.abandoning import Abandoning
 from tts.app import create_app
 from tts.desk import Loader, Speaker
@@ -53,18 +54,9 @@ def instantly(speaker: Speaker) -> Loader:
 async def voice_server(loader: Loader, **settings: int) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of a running server, which may still be loading."""
     app = create_app(Settings.model_validate(settings), loader)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            assert not serving.done(), "the voice server did not start"
-            await asyncio.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        await serving
+    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+    async with running(uvicorn.Server(config)) as client:
+        yield client
 
 
 @asynccontextmanager

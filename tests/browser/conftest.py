@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.browser.stack import RunningStack, running_stack
 from tests.doubles.megaservice import DoubleMegaService, create_double, serving
+from tests.sockets import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -31,12 +31,6 @@ LAUNCH_FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 START_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class PageServer:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.sockets import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,14 +74,6 @@ def stack(*overlays: str, settings: Mapping[str, str] | None = None) -> Iterator
     finally:
         made.try_compose("down", "-v", "--timeout", "5")
         env_file.unlink()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def docker(*command: str) -> str:

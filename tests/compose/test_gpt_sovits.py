@@ -15,10 +15,11 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.compose.stack import ROOT, Stack, docker, free_ports, stack
+from tests.compose.stack import ROOT, Stack, docker, stack
 from tests.doubles.vllm import MODEL_ID, VLLM, Script
 from tests.embedded import running
 from tests.serving import megaservice, settings_for
+from tests.sockets import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.full, pytest.mark.timeout(1800)]
 
@@ -57,7 +58,7 @@ class Speaker:
 def gpt_sovits(directory: Path, volume: str, settings: dict[str, str] | None = None) -> Iterator[Speaker]:
     override = directory / "override.yaml"
     override.write_text(OVERRIDE, encoding="utf-8")
-    port = str(free_ports(1)[0])
+    port = str(free_port())
     with stack(settings=settings) as made:
         env = {**made.env, "GPT_SOVITS_TEST_PORT": port, "GPT_SOVITS_TEST_VOLUME": volume}
         yield Speaker(replace(made, files=(*made.files, str(override)), env=env), f"http://127.0.0.1:{port}")

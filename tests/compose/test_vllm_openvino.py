@@ -14,9 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.compose.stack import ROOT, Stack, docker, free_ports, stack
+from tests.compose.stack import ROOT, Stack, docker, stack
 from tests.doubles.gpt_sovits import GPTSoVITS
 from tests.serving import megaservice, settings_for
+from tests.sockets import free_port
 from tests.sse import Event, events_of
 
 pytestmark = [pytest.mark.compose, pytest.mark.full, pytest.mark.timeout(1800)]
@@ -88,7 +89,7 @@ def checkpoint(image: str) -> Iterator[str]:
 
 @contextmanager
 def vllm_openvino(directory: Path, checkpoint: str, **settings: str) -> Iterator[Server]:
-    [port] = free_ports(1)
+    port = free_port()
     over = directory / "override.yaml"
     over.write_text(override(port, checkpoint), encoding="utf-8")
     with stack(settings={"LLM_MODEL_ID": MODEL_ID, "HF_ENDPOINT": "http://hub:9000", **settings}) as made:
