@@ -3,9 +3,11 @@
 import hashlib
 import os
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import streamlit as st
 
@@ -17,7 +19,8 @@ from megatalk import sidebar  # noqa: E402
 from megatalk.answers import Conversation, Voice  # noqa: E402
 from megatalk.client import MegaServiceClient, MegaServiceError, is_id, megaservice_url  # noqa: E402
 from megatalk.fingerprint import fingerprint  # noqa: E402
-from megatalk.texts import DEFAULT_LANGUAGE, ENGLISH_OPENERS, LANGUAGES, OPENERS, TEXTS  # noqa: E402
+from megatalk.openers import ENGLISH_OPENERS, OPENERS  # noqa: E402
+from megatalk.texts import DEFAULT_LANGUAGE, LANGUAGES, TEXTS  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 TUTOR_LANGUAGES = {"zh": "中文", "en": "English"}
@@ -39,7 +42,18 @@ CHOICES: dict[str, tuple[object, ...]] = {
 SCRIPTS = (
     *("dom.js", "pinyin.js", "sentence.js", "audio.js", "voice.js", "translation.js", "foot.js", "row.js"),
     *("stored.js", "draft.js"),
-    *("words.js", "card.js", "status.js", "keys.js", "controls.js", "pages.js", "book.js", "mount.js"),
+    *(
+        "words.js",
+        "card.js",
+        "legend.js",
+        "openers.js",
+        "status.js",
+        "keys.js",
+        "controls.js",
+        "pages.js",
+        "book.js",
+        "mount.js",
+    ),
 )
 STYLES = ("book.css", "reply.css", "card.css", "page.css")
 VOICES_SECONDS, PAUSE_SECONDS = 300.0, 10.0
@@ -77,7 +91,7 @@ def begin(text: str) -> None:
             text,
             language=language,
             hsk_level=hsk_level,
-            conversation_id=state.conversation,
+            conversation_id=state.conversation or state.next,
             hsk_standard=state.standard,
             voice=state.voice or None,
         )
@@ -99,13 +113,9 @@ def send() -> None:
         begin(text)
 
 
-def send_opener() -> None:
-    if text := st.session_state.starter:
-        begin(text)
-
-
-def send_again() -> None:
-    asked = st.session_state.book.again
+def say() -> None:
+    """What the browser sends by itself: an opener, or a failed message again."""
+    asked = st.session_state.book.say
     if isinstance(asked, dict) and isinstance(text := asked.get("text"), str) and text.strip():
         begin(text.strip())
 
@@ -125,7 +135,7 @@ def use_settings() -> None:
 def move(talk: Conversation | None) -> None:
     """To another conversation, at the level it was held at; to a new one without."""
     state = st.session_state
-    state.update(turn=None, notice=None, conversation=talk.conversation_id if talk else None)
+    state.update(turn=None, notice=None, conversation=talk.conversation_id if talk else None, next=uuid4().hex)
     if talk is None:
         st.query_params.pop("talk", None)
         return
@@ -142,7 +152,14 @@ def remember() -> None:
     browser = (st.context.locale or DEFAULT_LANGUAGE).split("-")[0]
     first = {name: choices[0] for name, choices in CHOICES.items() if name not in ("language", "hsk")}
     first["interface"] = browser if browser in LANGUAGES else DEFAULT_LANGUAGE
-    kept = {"turn": None, "notice": None, "conversation": talk if is_id(talk) else None, "voice": "", **first}
+    # A new conversation has its id before its first message is sent: the browser can look for it (component/draft.js).
+    kept: dict[str, object] = {
+        "turn": None,
+        "notice": None,
+        "conversation": talk if is_id(talk) else None,
+        "next": uuid4().hex,
+    }
+    kept |= {"voice": "", **first}
     for name, value in kept.items():
         st.session_state.setdefault(name, value)
 
@@ -205,7 +222,8 @@ def greeting(language: str) -> None:
     with st.container(key="greeting", horizontal_alignment="center"):
         st.header(texts[f"greeting_{language}"], anchor=False, text_alignment="center")
         st.caption(texts[f"greeting_caption_{language}"], text_alignment="center")
-        st.pills(texts["openers"], openers, key="starter", on_change=send_opener, label_visibility="collapsed")
+        told = [asdict(opener) for opener in openers]
+        mount(key="openers", data={"part": "openers", "openers": told, "language": language, "code": code})
 
 
 st.set_page_config(page_title="MegaTalk", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
@@ -222,7 +240,7 @@ if state.voice not in own_voices:
 with st.container(key="pages"):  # before the sidebar: a new turn is to be seen at once
     mount(
         key="book",
-        data={name: state[name] for name in ("conversation", "turn", "notice")}
+        data={name: state[name] for name in ("conversation", "next", "turn", "notice")}
         | {
             "part": "book",
             "settings": {name: state[name] for name in (*CHOICES, "voice") if name in state},
@@ -232,7 +250,7 @@ with st.container(key="pages"):  # before the sidebar: a new turn is to be seen 
             "modelNote": os.environ.get("MEGATALK_MODEL_NOTE", ""),
             "code": code,
         },
-        on_again_change=send_again,
+        on_say_change=say,
         on_settings_change=use_settings,
     )
 if state.conversation is None:

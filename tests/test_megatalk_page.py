@@ -5,6 +5,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,8 +15,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import megatalk
+from megaservice.hsk import Grader, Lexicon
 from megatalk.answers import Conversation
 from megatalk.fingerprint import fingerprint
+from megatalk.openers import ENGLISH_OPENERS, OPENERS, Opener
 from megatalk.sidebar import day_of, plain
 from megatalk.texts import TEXTS
 from tests.doubles.megaservice import BUSY, DoubleMegaService, create_double, serving
@@ -46,7 +49,8 @@ def test_empty_page_greets_and_offers_first_lines(page: AppTest) -> None:
 
     assert not page.exception
     assert [header.value for header in page.header] == ["今天想聊什么？"]
-    assert len(page.pills(key="starter").options) == 3
+    told = [json.loads(one.proto.json) for one in page.get("bidi_component")]
+    assert [one["openers"][0] for one in told if one["part"] == "openers"] == [asdict(OPENERS["Free"][0])]
 
 
 def test_message_becomes_a_turn_with_the_chosen_level(page: AppTest, double: DoubleMegaService) -> None:
@@ -54,7 +58,8 @@ def test_message_becomes_a_turn_with_the_chosen_level(page: AppTest, double: Dou
     page.segmented_control(key="hsk").set_value("3").run()
     page.chat_input(key="message").set_value("  你好  ").run()
 
-    request = {"message": "你好", "language": "zh", "hsk_level": 3, "hsk_standard": "2025", "conversation_id": None}
+    request = {"message": "你好", "language": "zh", "hsk_level": 3, "hsk_standard": "2025"}
+    request["conversation_id"] = page.session_state.next
     turn_id = next(reversed(double.turns))
     turn = {"id": turn_id, "text": "你好", "language": "zh", "level": 3, "standard": "2025"}
     conversation = double.turns[turn_id].conversation_id
@@ -80,6 +85,7 @@ def test_message_becomes_a_turn_with_the_chosen_level(page: AppTest, double: Dou
     assert book == {
         "part": "book",
         "conversation": conversation,
+        "next": conversation,
         "turn": turn,
         "notice": None,
         "settings": settings,
@@ -115,7 +121,7 @@ def test_english_has_no_hsk_level(page: AppTest, double: DoubleMegaService) -> N
 def test_level_comes_from_the_address(page: AppTest, double: DoubleMegaService) -> None:
     page.query_params["hsk"] = "2"
     page.run()
-    page.pills(key="starter").set_value("你今天忙吗？").run()
+    page.chat_input(key="message").set_value("你今天忙吗？").run()
 
     assert (double.requests[-1]["message"], double.requests[-1]["hsk_level"]) == ("你今天忙吗？", 2)
 
@@ -165,9 +171,11 @@ def test_address_that_names_no_conversation_is_ignored(page: AppTest) -> None:
 def test_new_conversation_forgets_the_old_one(page: AppTest) -> None:
     page.run()
     page.chat_input(key="message").set_value("你好").run()
+    talk = page.session_state.conversation
     page.button(key="new").click().run()
 
     assert (page.session_state.turn, page.session_state.conversation) == (None, None)
+    assert page.session_state.next != talk
     assert "talk" not in page.query_params
     assert len(page.header) == 1
 
@@ -307,9 +315,27 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
 
 
 # Names that are put together in code, as fault_{code}.
-BUILT = {name for name in TEXTS["en"] if name.startswith(("fault_", "box_", "greeting_", "pinyin_"))}
+BUILT = {name for name in TEXTS["en"] if name.startswith(("fault_", "box_", "greeting_", "pinyin_", "tone_"))}
 
 
+def letters(text: str) -> str:
+    return "".join(letter for letter in text if letter.isalpha())
+
+
+@pytest.mark.parametrize(("level", "opener"), [(level, one) for level, some in OPENERS.items() for one in some])
+def test_opener_is_within_its_level_and_read_as_a_reply_would_be(level: str, opener: Opener) -> None:
+    grade = GRADER.grade(opener.text, 6 if level == "Free" else int(level))
+
+    assert grade.flagged == ()
+    assert letters(opener.pinyin) == letters("".join(token.pinyin or "" for token in grade.tokens))
+    assert letters(opener.translation).isascii()
+
+
+def test_english_openers_are_translated() -> None:
+    assert all(one.text.isascii() and not letters(one.translation).isascii() for one in ENGLISH_OPENERS)
+
+
+GRADER = Grader(Lexicon.load())
 INKS = ["textColor", "primaryColor"] + [f"{name}TextColor" for name in ("gray", "red", "orange", "green", "blue")]
 
 

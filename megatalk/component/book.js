@@ -16,6 +16,7 @@ class Book {
     };
     this.rows = new Map(); // by turn id, in the order of the conversation
     this.conversation = null;
+    this.next = null; // id that a new conversation will have
     this.begun = null; // id of the turn that Streamlit has told of last
     this.current = null; // the row whose stream is open
     this.stream = null;
@@ -25,6 +26,7 @@ class Book {
     this.status.onBack = () => this.comeBackToLife();
     this.words = new WordBook(this);
     this.card = new Card(this);
+    this.openers = new Openers(this);
     this.pages = new Pages(this);
     this.draft = new Draft(this, this.life.signal);
     this.seen = new IntersectionObserver((entries) => this.onSeen(entries));
@@ -52,6 +54,7 @@ class Book {
     if (data.notice && data.notice !== this.notice) this.refused();
     this.notice = data.notice;
     if (data.conversation !== this.conversation) this.turnOver(data);
+    this.next = data.next;
     this.beginNew(data.turn);
     download(data.download);
     this.pages.refresh(data.code);
@@ -78,6 +81,7 @@ class Book {
     this.pages.drawHeads();
     this.status.draw();
     this.words.draw();
+    this.openers.draw();
     for (const row of this.rows.values()) {
       row.draw();
       this.seen.observe(row.root);
@@ -144,6 +148,20 @@ class Book {
   // What MegaService has of this conversation and the page has not.
   async catchUp() {
     if (this.conversation !== null) await this.load();
+  }
+
+  // Whether there is a conversation that this page began and was not told of; then it is opened.
+  async found(conversation) {
+    if (this.conversation !== null || conversation === null) return false;
+    try {
+      await ask(`/api/conversations/${encodeURIComponent(conversation)}?limit=1`);
+    } catch {
+      return false;
+    }
+    const address = new URL(location);
+    address.searchParams.set("talk", conversation);
+    location.replace(address);
+    return true;
   }
 
   // MegaService answers again: what could not be fetched meanwhile is fetched now.
@@ -262,18 +280,27 @@ class Book {
     row.voice.again(row.facts.sentences.filter(isWanted), speed);
   }
 
-  replayLast(how) {
+  replayLast() {
     const row = this.lastRow();
-    if (row?.isOver) this.replay(row, how);
+    if (row?.isOver) this.replay(row);
+  }
+
+  // A reply that is being spoken goes on slowly, from the beginning of its sentence; any other is heard slowly as a whole.
+  slow(row) {
+    if (!row) return;
+    if (row.isOver && !row.isHeard) return this.replay(row, { speed: SLOW });
+    this.player.unlock();
+    row.voice.goOnSlowly();
   }
 
   retry(row) {
     this.replay(row, { indexes: row.facts.sentences.filter(({ state }) => state === "failed").map(({ index }) => index) });
   }
 
-  again(row) {
-    this.submitted(row.facts.text);
-    this.send("again", { text: row.facts.text });
+  // As if the learner had written it.
+  say(text) {
+    this.submitted(text);
+    this.send("say", { text });
   }
 
   // The gesture that sends: it unlocks sound, silences the reply before, and starts the learner's clock.
@@ -291,6 +318,7 @@ class Book {
   }
 
   openWord(word) {
+    this.pages.guide.wordWasTapped();
     const row = this.rows.get(word.closest(".mt-row").dataset.turnId);
     const sentence = row.sentence(Number(word.closest(".mt-sentence").dataset.sentenceIndex));
     const token = sentence.tokens[word.dataset.token];
@@ -312,9 +340,15 @@ class Book {
     }
   }
 
+  get isCovered() {
+    return document.querySelector(".mt-card:popover-open") !== null;
+  }
+
   // The foot, not the row: a reply may be longer than the screen. Never away from under an open card.
   keepInView(row) {
+    if (!this.isFollowing || this.isCovered) return;
     const end = row?.foot.hasChildNodes() ? row.foot : row?.root;
-    if (this.isFollowing && !this.card.isOpen) end?.scrollIntoView({ block: "nearest" });
+    end?.scrollIntoView({ block: "nearest" });
+    if (row && row === this.lastRow()) this.pages.guide.root.scrollIntoView({ block: "nearest" });
   }
 }

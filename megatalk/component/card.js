@@ -2,6 +2,7 @@
 
 const PHONE = "(max-width: 700px)";
 const EDGE_PX = 12;
+const GROWS_PX = 90; // what a word's card may gain: where it is kept, the sentence it is heard in
 
 class Card {
   constructor(book) {
@@ -22,8 +23,15 @@ class Card {
     this.draw();
     if (!this.isOpen) this.root.showPopover();
     this.anchor.classList.add("is-open");
-    this.place();
+    placeCard(this.root, anchor, this.toBeSeen());
     this.root.querySelector(".mt-hear").focus({ preventScroll: true });
+  }
+
+  // The buttons under the reply, the word's sentence, the learner's line, Streamlit's bar.
+  toBeSeen() {
+    if (!this.row) return [];
+    const line = this.row.root.querySelector(".mt-line");
+    return [this.row.foot, this.anchor.closest(".mt-sentence"), line, document.querySelector(".st-key-bar")];
   }
 
   closed() {
@@ -44,9 +52,11 @@ class Card {
     about.lang = gloss ? "en" : texts.language;
     this.carrier = element("p", "mt-card-carrier");
     this.carrier.lang = LANG.zh;
+    this.kept = element("div", "mt-card-kept");
     this.fault = element("p", "mt-card-fault");
     this.fault.setAttribute("role", "status");
-    this.root.replaceChildren(head, this.levelBadge(), about, this.actions(), this.carrier, this.fault);
+    this.root.replaceChildren(head, this.levelBadge(), about, this.actions(), this.kept, this.carrier, this.fault);
+    this.drawStar();
     if (this.row) this.root.append(this.sentenceActions());
   }
 
@@ -64,7 +74,6 @@ class Card {
     const hear = button("play", say("hear_word"), () => this.hear(hear), { endsSpeech: true });
     hear.classList.add("mt-hear");
     this.star = button("star", "", () => this.toggle());
-    this.drawStar();
     actions.append(hear, this.star);
     return actions;
   }
@@ -75,6 +84,9 @@ class Card {
     this.star.replaceChildren(icon(isSaved ? "starred" : "star"), label);
     this.star.classList.add("mt-star");
     this.star.setAttribute("aria-pressed", String(isSaved));
+    // Where a saved word goes from here: on a phone the word book is out of sight.
+    const told = element("span", "mt-quiet", say("in_word_book", { count: this.book.words.names.size }));
+    this.kept.replaceChildren(...(isSaved ? [told, exportLink("apkg", "export_anki", "download")] : []));
   }
 
   sentenceActions() {
@@ -83,7 +95,7 @@ class Card {
     const again = (speed) => this.book.replay(row, { indexes: [facts.index], speed });
     actions.append(
       element("span", "mt-quiet", say("hear_sentence")),
-      iconButton("play", `${say("hear_sentence")}: ${say("play_again")}`, () => again(1), { endsSpeech: true }),
+      button("play", say("play_again"), () => again(1), { endsSpeech: true }),
       button("slow", say("slow"), () => again(SLOW), { endsSpeech: true }),
     );
     return actions;
@@ -116,20 +128,37 @@ class Card {
     }
     this.drawStar();
   }
+}
 
-  // Under the word where there is room, else above it; a phone has it as a sheet at its lower edge (card.css).
-  place() {
-    const { style, offsetWidth: width, offsetHeight: height } = this.root;
-    const word = this.anchor.getClientRects()[0];
-    if (matchMedia(PHONE).matches) {
-      style.left = style.top = "";
-      if (word.bottom > innerHeight - height) this.anchor.scrollIntoView({ block: "center" });
-      return;
-    }
-    const left = word.left + word.width / 2 - width / 2;
-    const below = word.bottom + EDGE_PX;
-    const fitsBelow = below + height + EDGE_PX < innerHeight;
-    style.left = `${Math.max(EDGE_PX, Math.min(left, innerWidth - width - EDGE_PX))}px`;
-    style.top = `${fitsBelow ? below : Math.max(EDGE_PX, word.top - height - EDGE_PX * 2)}px`;
+// Where it covers least of what is to be seen: under the anchor, above it, or on the learner's page under her line.
+// `clear` is the foot of the reply, the sentence, that line and the bar. A phone has it as a sheet at its lower edge (card.css).
+function placeCard(root, anchor, clear = []) {
+  const { style, offsetWidth: width } = root;
+  const height = root.offsetHeight + (clear.length ? GROWS_PX : 0);
+  const from = anchor.getClientRects()[0];
+  if (matchMedia(PHONE).matches) {
+    Object.assign(style, { left: "", top: "", bottom: "" });
+    if (from.bottom > innerHeight - root.offsetHeight) anchor.scrollIntoView({ block: "center" });
+    return;
   }
+  const middle = from.left + from.width / 2 - width / 2;
+  const places = [[middle, from.bottom + EDGE_PX], [middle, from.top - height - EDGE_PX * 2]];
+  if (clear.length) {
+    const [foot, , line] = clear.map((one) => one.getBoundingClientRect());
+    places.push([foot.left - width - EDGE_PX * 4, line.bottom + EDGE_PX]);
+  }
+  const within = (at, size, room) => Math.max(EDGE_PX, Math.min(at, room - size - EDGE_PX));
+  const fitting = places.map(([x, y]) => new DOMRect(within(x, width, innerWidth), within(y, height, innerHeight), width, height));
+  const boxes = [from, ...clear.flatMap((one) => [...one.getClientRects()])];
+  const covered = (place) => boxes.reduce((sum, box) => sum + overlap(place, box), 0);
+  const best = fitting.reduce((one, other) => (covered(other) < covered(one) ? other : one));
+  const isAbove = best === fitting[1]; // it grows upwards then
+  Object.assign(style, { left: `${best.left}px`, top: isAbove ? "auto" : `${best.top}px`, bottom: isAbove ? `${innerHeight - best.bottom}px` : "auto" });
+}
+
+// The area that two boxes share.
+function overlap(one, other) {
+  const width = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+  const height = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+  return Math.max(0, width) * Math.max(0, height);
 }

@@ -2,7 +2,6 @@
 
 const ENDS_SPEECH = [
   ".st-key-new button",
-  ".st-key-starter button",
   ".st-key-talks [class*='st-key-go-'] button",
   ".st-key-rename button",
   ".st-key-delete button",
@@ -19,7 +18,7 @@ function controlsThatEndSpeech() {
 // What is written in the tutor's language, on a page that may be in another one; titles are in either.
 function markLanguages(language) {
   document.documentElement.lang = LANG[texts.language] ?? "en";
-  for (const spoken of document.querySelectorAll(".st-key-greeting h2, .st-key-starter button, .st-key-message textarea")) {
+  for (const spoken of document.querySelectorAll(".st-key-greeting h2, .st-key-message textarea")) {
     spoken.lang = LANG[language] ?? "";
   }
   for (const title of document.querySelectorAll("[class*='st-key-go-'] p")) {

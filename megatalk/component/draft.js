@@ -12,6 +12,7 @@ class Draft {
     this.book = book;
     this.typed = ""; // stands in the box
     this.sent = []; // have left the box and are not heard of
+    this.begins = null; // id of the conversation that the first of them begins
     this.returned = null; // was put back, and may yet turn out to have got through
     this.isToBeFound = false; // it was, while nobody could be asked
     this.recalled = null; // of the page before a reload; is to stand in the box
@@ -30,8 +31,8 @@ class Draft {
 
   recall() {
     try {
-      const { typed, sent } = JSON.parse(sessionStorage.getItem(KEPT_DRAFT)) ?? { typed: "", sent: [] };
-      Object.assign(this, { sent, recalled: typed || null });
+      const { typed, sent, begins } = JSON.parse(sessionStorage.getItem(KEPT_DRAFT)) ?? { typed: "", sent: [], begins: null };
+      Object.assign(this, { sent, begins, recalled: typed || null });
       if (sent.length) this.awayAt = performance.now();
     } catch (error) {
       console.warn("This browser keeps nothing:", error.name);
@@ -40,7 +41,7 @@ class Draft {
 
   keep() {
     try {
-      sessionStorage.setItem(KEPT_DRAFT, JSON.stringify({ typed: this.typed, sent: this.sent }));
+      sessionStorage.setItem(KEPT_DRAFT, JSON.stringify({ typed: this.typed, sent: this.sent, begins: this.begins }));
     } catch {
       // recall() has told it
     }
@@ -52,6 +53,7 @@ class Draft {
   }
 
   send(text) {
+    if (!this.sent.length) this.begins = this.book.conversation === null ? this.book.next : null;
     this.sent.push(text.trim());
     Object.assign(this, { typed: "", returned: null, quietSince: null });
     this.book.pages.tellUnsent(false);
@@ -95,7 +97,8 @@ class Draft {
     this.quietSince = null;
     this.isToBeFound = false;
     await this.book.catchUp();
-    if (this.sent.length) this.giveBack();
+    if (await this.book.found(this.begins)) this.takeOut();
+    else if (this.sent.length) this.giveBack();
   }
 
   giveBack() {

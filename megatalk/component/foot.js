@@ -1,18 +1,24 @@
 // Under a reply: what can be done with it, how its words fit the level, and how soon it was heard.
 
-function footKinds({ facts, isOver, isHeard, book }) {
+const FEW_FLAGGED = 6;
+
+function footKinds({ facts, isOver, isHeard, book, voice }) {
   const hasSound = facts.sentences.some(({ spoken, url }) => spoken ?? url);
   const kinds = [];
   if (isHeard && book.player.isBlocked) kinds.push("listen");
-  if (!isOver || isHeard) kinds.push("stop");
-  else if (hasSound) kinds.push("replay", "slow");
+  const isSpoken = !isOver || isHeard;
+  if (isSpoken) kinds.push("stop");
+  else if (hasSound) kinds.push("replay");
+  if (hasSound && (!isSpoken || isHeard || voice.isLive)) kinds.push("slow");
   if (isOver && facts.sentences.some(({ state }) => state === "failed")) kinds.push("retry");
   if (isOver && facts.sentences.length) kinds.push("translate");
   if (facts.state === FAILED) kinds.push("again");
   return kinds;
 }
 
-function levelWords({ report }, words) {
+function levelWords(row) {
+  const { book, showsAllFlagged } = row;
+  const { report } = row.facts;
   if (!report) return null;
   const { flagged = [], level } = report;
   const made = element("span", "mt-level");
@@ -23,17 +29,29 @@ function levelWords({ report }, words) {
     return made;
   }
   made.append(flagged.length === 1 ? say("one_word_above", { level }) : say("words_above", { count: flagged.length, level }), " ");
-  for (const [at, { word, pinyin }] of flagged.slice(0, 3).entries()) {
+  const isLong = flagged.length > FEW_FLAGGED + 1 && !showsAllFlagged;
+  const shown = isLong ? flagged.slice(0, FEW_FLAGGED) : flagged;
+  for (const { word, pinyin } of shown) {
     const one = element("span", "mt-flagged", word);
     one.lang = LANG.zh;
     one.dataset.flagged = word;
-    one.classList.toggle("is-saved", words.has(word));
+    one.classList.toggle("is-saved", book.words.has(word));
     const pair = element("span", "mt-pair");
     pair.append(one, pinyin ? ` ${pinyin}` : "");
-    if (at === 2 && flagged.length > 3) pair.append(" …");
     made.append(pair, " ");
   }
+  if (isLong) made.append(moreFlagged(row, flagged.length - shown.length));
   made.dataset.verdict = report.verdict;
+  return made;
+}
+
+function moreFlagged(row, count) {
+  const made = element("button", "mt-more", say("more_above", { count }));
+  made.type = "button";
+  made.onclick = () => {
+    row.showsAllFlagged = true;
+    drawFoot(row);
+  };
   return made;
 }
 
@@ -41,7 +59,9 @@ function levelWords({ report }, words) {
 function drawFoot(row) {
   const { facts, foot, book } = row;
   const kinds = footKinds(row);
-  const drawn = [texts.language, ...kinds, facts.firstSoundSeconds, row.translation.isShown, facts.report !== null].join("|");
+  const isSpoken = kinds.includes("stop");
+  const about = [facts.firstSoundSeconds, facts.report !== null, row.showsAllFlagged];
+  const drawn = [texts.language, ...kinds, row.translation.isShown, ...about].join("|");
   if (row.drawnFoot === drawn) return;
   row.drawnFoot = drawn;
   const focused = foot.contains(document.activeElement) ? document.activeElement.dataset.kind : null;
@@ -51,10 +71,10 @@ function drawFoot(row) {
     listen: () => button("play", say("tap_to_listen"), () => book.player.unlock()),
     stop: () => button("stop", say("stop"), () => book.stop(row), ends),
     replay: () => button("play", say("play_again"), () => book.replay(row), ends),
-    slow: () => button("slow", say("slow"), () => book.replay(row, { speed: SLOW }), ends),
+    slow: () => button("slow", say(isSpoken ? "slow_from_here" : "slow"), () => book.slow(row), ends),
     retry: () => button("again", say("voice_resting"), () => book.retry(row), ends),
     translate: () => button("translate", say(translateLabel), () => row.translation.toggle()),
-    again: () => button("again", say("try_again"), () => book.again(row), ends),
+    again: () => button("again", say("try_again"), () => book.say(facts.text), ends),
   };
   foot.replaceChildren(
     ...kinds.map((kind) => {
@@ -63,12 +83,12 @@ function drawFoot(row) {
       return made;
     }),
   );
-  const about = element("div", "mt-facts");
-  const words = levelWords(facts, book.words);
-  if (words) about.append(words);
+  const line = element("div", "mt-facts");
+  const words = levelWords(row);
+  if (words) line.append(words);
   if (facts.firstSoundSeconds !== null) {
-    about.append(element("span", "mt-timing", say("first_sound", { seconds: facts.firstSoundSeconds.toFixed(1) })));
+    line.append(element("span", "mt-timing", say("answered_in", { seconds: facts.firstSoundSeconds.toFixed(1) })));
   }
-  if (about.hasChildNodes()) foot.append(about);
+  if (line.hasChildNodes()) foot.append(line);
   if (focused) (foot.querySelector(`[data-kind="${focused}"]`) ?? foot.querySelector("button"))?.focus();
 }

@@ -13,7 +13,7 @@ function isComposing(event) {
 function listenToKeys(book, signal) {
   const acts = {
     " ": () => book.replayLast(),
-    s: () => book.replayLast({ speed: SLOW }),
+    s: () => book.slow(book.heard ?? book.lastRow()),
     p: () => book.turnPinyin(),
     t: () => book.lastRow()?.translation.toggle(),
     Escape: () => book.stop(book.heard),
@@ -23,7 +23,7 @@ function listenToKeys(book, signal) {
     const { target } = event;
     if (target.closest?.(TYPED_IN) || target.isContentEditable || target.closest?.(OVER_THE_PAGE)) return;
     if (target.closest?.(".mt-word") && onWord(event, book)) return;
-    if (!book.settings.shortcuts || book.card.isOpen) return;
+    if (!book.settings.shortcuts || book.isCovered) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (!(key in acts) || event.repeat || (key === " " && target.closest?.(PRESSED))) return;
     if (key !== "Escape") event.preventDefault();

@@ -4,21 +4,17 @@ const KEPT_SETTINGS = "megatalk:settings";
 const BOUND_TO_ADDRESS = ["hsk", "language"]; // what the address says goes before what the browser remembers
 let areRecalled = false;
 
-// This browser remembers the settings; a new visit asks for those it had. Private windows may refuse to keep anything.
+// This browser remembers the settings; a new visit asks for those it had.
 function keepSettings(settings, send) {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEPT_SETTINGS)) ?? {};
-    if (!areRecalled) {
-      areRecalled = true;
-      const address = new URLSearchParams(location.search);
-      const isWanted = (name) => kept[name] !== settings[name] && !(BOUND_TO_ADDRESS.includes(name) && address.has(name));
-      const wanted = Object.keys(settings).filter((name) => name in kept && isWanted(name));
-      if (wanted.length) return send(Object.fromEntries(wanted.map((name) => [name, kept[name]])));
-    }
-    localStorage.setItem(KEPT_SETTINGS, JSON.stringify(settings));
-  } catch (error) {
-    console.warn("This browser keeps nothing:", error.name);
+  if (!areRecalled) {
+    areRecalled = true;
+    const kept = JSON.parse(recall(KEPT_SETTINGS)) ?? {};
+    const address = new URLSearchParams(location.search);
+    const isWanted = (name) => kept[name] !== settings[name] && !(BOUND_TO_ADDRESS.includes(name) && address.has(name));
+    const wanted = Object.keys(settings).filter((name) => name in kept && isWanted(name));
+    if (wanted.length) return send(Object.fromEntries(wanted.map((name) => [name, kept[name]])));
   }
+  keep(KEPT_SETTINGS, JSON.stringify(settings));
 }
 
 let lastDownload = 0;
@@ -35,14 +31,13 @@ function download(chosen) {
 
 function listenToGestures(book, signal) {
   const box = (node) => node.closest?.("[data-testid=stChatInput]");
-  const opener = (node) => node.closest?.(".st-key-starter button");
   const onKey = (event) => {
     if (event.key !== "Enter" || event.shiftKey || !box(event.target)) return;
     if (isComposing(event)) event.stopPropagation(); // the Enter that ends a composition sends nothing
     else if (event.target.value?.trim() && !event.target.disabled) book.submitted(event.target.value);
   };
   const onClick = ({ target }) => {
-    const text = opener(target)?.textContent ?? (target.closest?.("button") && box(target)?.querySelector("textarea").value);
+    const text = target.closest?.("button") && box(target)?.querySelector("textarea").value;
     if (text?.trim()) book.submitted(text);
   };
   document.addEventListener("keydown", onKey, { capture: true, signal });
@@ -59,5 +54,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   const place = parentElement.querySelector(".mt-place");
   if (data.part === "words") window.megatalk.words.show(place);
+  else if (data.part === "openers") window.megatalk.openers.show(place, data);
   else window.megatalk.show(place, data, setTriggerValue);
 }

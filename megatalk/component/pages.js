@@ -10,10 +10,15 @@ class Pages {
     this.about = element("p", "mt-about");
     this.more = element("p", "mt-earlier");
     this.list = element("div", "mt-list");
+    this.guide = new Guide();
+    this.unfold = element("button", "mt-button mt-unfold");
+    this.unfold.type = "button";
+    this.unfold.onclick = () => this.foldBar(!this.isBarFolded);
     this.unsent = element("p", "mt-unsent");
     this.unsent.setAttribute("role", "status");
     this.unsent.hidden = true;
-    this.root.append(this.heads, book.status.banner, this.about, this.more, this.list, this.unsent);
+    this.root.append(this.heads, book.status.banner, this.about, this.more, this.list, this.guide.root, this.unsent, this.unfold);
+    this.foldBar(true);
     this.list.addEventListener("click", ({ target }) => {
       const word = target.closest(".mt-word");
       if (word && String(getSelection()) === "") book.openWord(word);
@@ -21,24 +26,34 @@ class Pages {
   }
 
   open(place) {
-    if (this.root.parentElement !== place) place.replaceChildren(this.root, this.book.card.root);
+    if (this.root.parentElement !== place) place.replaceChildren(this.root, this.book.card.root, this.guide.legend);
+  }
+
+  // On a phone only the level stays above a conversation; what else stands in Streamlit's bar is folded away (page.css).
+  foldBar(isFolded) {
+    this.isBarFolded = isFolded;
+    document.documentElement.dataset.mtBar = isFolded ? "folded" : "open";
+    this.unfold.setAttribute("aria-expanded", String(!isFolded));
   }
 
   drawHeads() {
     this.root.setAttribute("aria-label", say("conversation"));
     const tutor = element("div", "mt-head");
     const name = element("span", "mt-name", say("tutor"));
-    tutor.append(name, element("span", "mt-hint", say("hint")), this.book.status.line, this.book.status.model);
+    tutor.append(name, this.book.status.line, this.book.status.model);
     this.heads.replaceChildren(element("div", "mt-head mt-name", say("you")), tutor);
     const older = element("button", "mt-more", say("earlier_turns"));
     older.type = "button";
     older.onclick = () => this.book.load(this.earlier);
     this.more.replaceChildren(older);
+    this.guide.draw();
+    this.unfold.replaceChildren(element("span", "", say("more_display")), icon("unfold"));
     this.refresh();
   }
 
   useSettings({ pinyin, marks, language }) {
     Object.assign(this.root.dataset, { pinyin, marks: String(marks), language });
+    this.book.openers.useSettings({ pinyin });
   }
 
   // That what was sent is back in the box.

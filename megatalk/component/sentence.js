@@ -16,6 +16,15 @@ function ruby(text, pinyin) {
   return made;
 }
 
+// A whole line, whose pinyin is divided by spaces and marks wherever the line's words are not.
+function rubyOfLine(text, pinyin) {
+  const made = document.createElement("span");
+  const parts = text.match(/\p{Script=Han}+|\P{Script=Han}+/gu);
+  const readings = pinyin.split(/[^\p{L}\p{M}'’ ]+/u);
+  for (const part of parts) made.append(HANZI.test(Array.from(part)[0]) ? ruby(part, readings.shift().trim()) : part);
+  return made;
+}
+
 function isAbove(token, level) {
   return token.exempt === null && level !== null && (token.level === null || token.level > level);
 }

@@ -1,6 +1,9 @@
 // How things stand: whether MegaService and what it needs are there, told in the head of the book and, when grave, above it.
 
 const HEALTH_SECONDS = { ready: 15, waiting: 4, unreachable: 4 };
+const LOOKED_FOR = { loading_fetch: /downloading.* (?<percent>\d+) % of (?<size>\d+ MB)/i, loading_look: /^(model: )?(looking|asking|taking)/i };
+const VOICE_STEPS = [LOOKED_FOR, { loading_load: /^loading/i }];
+const MODEL_STEPS = [LOOKED_FOR, { loading_convert: /^model: converting/ }, { loading_load: /^model: loading/ }, { loading_warm: /^model: warming up/ }];
 
 class Status {
   constructor(signal) {
@@ -14,6 +17,7 @@ class Status {
     this.banner.append(this.told, this.progress);
     this.banner.hidden = true;
     this.modelNote = "";
+    this.modelName = "";
     this.known = null;
     this.activity = null;
     this.onBack = () => {};
@@ -21,8 +25,10 @@ class Status {
   }
 
   showModel(model) {
-    this.model.textContent = [this.modelNote, model.split("/").at(-1)].filter(Boolean).join(" · ");
-    this.model.title = model;
+    this.modelName = model;
+    const name = [this.modelNote, model.split("/").at(-1)].filter(Boolean).join(" · ");
+    this.model.textContent = say("model", { name });
+    this.model.title = say("model_help", { name: model });
   }
 
   // Asks again and again, more seldom when all is ready; returns "ready", "waiting" or "unreachable".
@@ -46,6 +52,7 @@ class Status {
   }
 
   draw() {
+    if (this.modelName) this.showModel(this.modelName);
     if (!this.known) return;
     const { status, megaservice } = this.known;
     const isBusy = status === "ready" && this.activity !== null;
@@ -79,9 +86,10 @@ class Status {
     if (status === "unreachable") return say("away");
     const part = loadingPart(this.known);
     if (!part) return "";
-    const isFar = Number.isFinite(part.progress);
-    const words = part === megaservice.tts ? "voice_loading" : isFar ? "model_loading" : "waiting_for_model";
-    return [say(words), part.detail].filter(Boolean).join(" · ");
+    const step = loadingStep(part.detail, part === megaservice.tts ? VOICE_STEPS : MODEL_STEPS);
+    const isLoading = step !== null || Number.isFinite(part.progress);
+    const words = part === megaservice.tts ? "voice_loading" : isLoading ? "model_loading" : "waiting_for_model";
+    return [say(words), step ?? part.detail].filter(Boolean).join(" · ");
   }
 }
 
@@ -90,6 +98,17 @@ function loadingPart({ status, megaservice: { llm, tts } }) {
   if (status !== "waiting") return null;
   if (llm && !llm.ready) return llm;
   return tts && !tts.ready && Number.isFinite(tts.progress) ? tts : null;
+}
+
+// Which of the steps an embedded model says it is at, in the words of the page; null for what it says of anything else.
+function loadingStep(detail, steps) {
+  for (const [at, doings] of steps.entries()) {
+    for (const [key, pattern] of Object.entries(doings)) {
+      const told = pattern.exec(detail ?? "");
+      if (told) return say("loading_step", { step: at + 1, count: steps.length, doing: say(key, told.groups) });
+    }
+  }
+  return null;
 }
 
 // Which words: where one part answers and the other does not, the missing one is named.

@@ -8,13 +8,14 @@ class Voice {
     this.row = row;
     this.player = player;
     this.isLive = true; // clips of the running reply are played as they come
+    this.speed = 1; // at which they are
     this.run = 0; // what was asked for before the last interruption is not played any more
     this.chain = Promise.resolve(); // keeps clips in order while they are decoded at the same time
   }
 
   // A clip of the running reply has come.
   hear(sentence) {
-    if (this.isLive) this.play([sentence], 1);
+    if (this.isLive) this.play([sentence], this.speed);
     else this.row.setSentenceState(sentence.index, "spoken");
   }
 
@@ -22,6 +23,19 @@ class Voice {
     this.mute();
     for (const { index } of sentences) this.row.setSentenceState(index, "pending");
     this.play(sentences, speed);
+  }
+
+  // From the sentence that is being spoken on, those that still come too.
+  goOnSlowly() {
+    const { facts, isOver } = this.row;
+    const isLeft = ({ state }) => state === "speaking" || state === "pending";
+    const first = facts.sentences.find(isLeft) ?? facts.sentences.findLast(({ url }) => url);
+    const isToBeHeard = ({ index, spoken, url, state }) => index >= first.index && (spoken ?? url) && state !== "failed";
+    const rest = first ? facts.sentences.filter(isToBeHeard) : [];
+    this.player.silence();
+    this.again(rest.filter(({ url }) => url || isOver), SLOW);
+    for (const { index } of rest) this.row.setSentenceState(index, "pending");
+    Object.assign(this, { isLive: !isOver, speed: SLOW });
   }
 
   mute() {

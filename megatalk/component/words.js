@@ -100,14 +100,17 @@ class WordBook {
 
 function exportLinks() {
   const links = element("div", "mt-export");
-  for (const [format, key] of [["apkg", "export_anki"], ["tsv", "export_tsv"]]) {
-    const link = element("a", "mt-button");
-    link.href = `/api/words/export?format=${format}`;
-    link.download = "";
-    if (format === "apkg") link.append(icon("download"));
-    else link.title = say("export_tsv_help");
-    link.append(element("span", "", say(key)));
-    links.append(link);
-  }
+  const sheet = exportLink("tsv", "export_tsv");
+  sheet.title = say("export_tsv_help");
+  links.append(exportLink("apkg", "export_anki", "download"), sheet);
   return links;
+}
+
+function exportLink(format, key, iconName = null) {
+  const link = element("a", "mt-button");
+  link.href = `/api/words/export?format=${format}`;
+  link.download = "";
+  if (iconName) link.append(icon(iconName));
+  link.append(element("span", "", say(key)));
+  return link;
 }

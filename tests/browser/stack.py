@@ -19,8 +19,9 @@ TEA = "我也喜欢喝茶！中国有很多种茶，比如绿茶、红茶和乌�
 EASY = "你好！我叫小美。你呢？"
 LONG = "我们今天去公园。公园里有很多花。花很漂亮。你喜欢花吗？" * 2
 ENGLISH = "Hello! I am fine. What would you like to talk about today?"
+HARD = "政府批准了预算，经济学家怀疑效率，媒体批评政策，律师拒绝妥协。"
 TRANSLATED = "I like tea too!"
-REPLIES = {"茶": TEA, "很长": LONG, "名字": EASY, "Hello": ENGLISH}
+REPLIES = {"茶": TEA, "很长": LONG, "名字": EASY, "难": HARD, "Hello": ENGLISH}
 FAILS, HANGS = "失败", "等等"
 
 

@@ -2,13 +2,23 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Visit
-from tests.browser.looking import PATIENCE_MS, row, scheduled, states, wait_for_silence, wait_for_speech, wait_for_state
-from tests.browser.stack import TEA, TRANSLATED, RunningStack
+from tests.browser.conftest import Visit, blameless
+from tests.browser.looking import (
+    PATIENCE_MS,
+    row,
+    scheduled,
+    sentences,
+    states,
+    wait_for_silence,
+    wait_for_speech,
+    wait_for_state,
+)
+from tests.browser.stack import HARD, TEA, TRANSLATED, RunningStack
 from tests.doubles.speech_faults import Fault
 
 pytestmark = pytest.mark.browser
@@ -50,6 +60,102 @@ def test_word_is_looked_up_heard_and_kept(visit: Visit, screenshots: Path, tmp_p
     expect(page.locator(".mt-saved", has_text=text)).to_have_count(0, timeout=PATIENCE_MS)
 
 
+def box(page: Page, selector: str) -> Any:
+    return page.locator(selector).last.bounding_box()
+
+
+def are_apart(one: Any, other: Any) -> bool:
+    across = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+    return bool(across or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"])
+
+
+@pytest.mark.parametrize("word", ["喜欢", "中国", "乌龙茶"])
+def test_card_leaves_the_reply_and_its_buttons_in_sight(visit: Visit, word: str) -> None:
+    page = visit.open("?hsk=2")
+    visit.say("我想喝茶")
+    wait_for_state(page, 0, "done")
+    wait_for_silence(page)
+    page.locator(f".mt-word[data-word={word}]").first.click()
+    card = box(page, ".mt-card:popover-open")
+    for seen in (".mt-foot", ".mt-line", ".st-key-bar", ".mt-sentence:has(.is-open)"):
+        assert are_apart(card, box(page, seen)), seen
+
+
+def test_tint_of_a_sentence_reaches_up_to_its_pinyin(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    visit.say("我想喝茶")
+    wait_for_state(page, 0, "done")
+    wait_for_silence(page)
+    page.locator(".mt-word").first.click()
+    top = "one => one.getClientRects()[0].top"
+    tinted, pinyin = (
+        page.locator(one).first.evaluate(top) for one in (".mt-sentence:has(.is-open)", ".mt-sentence rt")
+    )
+    assert tinted <= pinyin
+
+
+def test_saved_word_shows_the_way_to_anki_on_a_phone(browser: Browser, real_url: str) -> None:
+    with blameless(browser, real_url, viewport={"width": 390, "height": 844}, has_touch=True) as visit:
+        page = visit.open("?hsk=1")
+        visit.say("我想喝茶")
+        wait_for_state(page, 0, "done")
+        page.locator(".mt-word[data-word=红茶]").tap()
+        card = page.locator(".mt-card:popover-open")
+        card.get_by_role("button", name="Save word").tap()
+        expect(card.locator(".mt-card-kept")).to_contain_text("In your word book", timeout=PATIENCE_MS)
+        with page.expect_download() as downloading:
+            card.get_by_role("link", name="Export to Anki").tap()
+        assert zipfile.is_zipfile(downloading.value.path())
+        card.get_by_role("button", name="Saved").tap()
+        expect(card.get_by_role("link", name="Export to Anki")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def test_newest_reply_tells_that_words_can_be_tapped_until_one_was(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    hint = page.get_by_text("Tap a word: its meaning, and its sentence slowly")
+    expect(hint).to_be_hidden()
+    for number, text in enumerate(("我想喝茶", "你叫什么名字")):
+        visit.say(text)
+        wait_for_state(page, number, "done")
+    wait_for_silence(page)
+    expect(hint).to_be_in_viewport()
+    page.locator(".mt-word").last.click()
+    expect(hint).to_be_hidden()
+    page.reload()
+    expect(page.get_by_role("button", name="Colours and marks")).to_be_visible(timeout=PATIENCE_MS)
+    expect(hint).to_be_hidden()
+
+
+def test_legend_tells_what_colours_and_marks_mean(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    visit.say("说很长的话")
+    wait_for_speech(page)
+    page.get_by_role("button", name="Colours and marks").click()
+    legend = page.get_by_role("dialog", name="Colours and marks")
+    expect(legend.locator(".mt-legend-tones")).to_have_text(
+        "妈mā high麻má rising马mǎ dipping骂mà falling吗ma light".replace(" ", "")
+    )
+    expect(legend).to_contain_text("is above your HSK level")
+    page.keyboard.press("Escape")
+    expect(legend).to_be_hidden()
+    assert row(page, 0).get_attribute("data-turn-state") != "stopped"
+    wait_for_state(page, 0, "done")
+
+
+def test_every_word_above_the_level_is_named(visit: Visit) -> None:
+    page = visit.open("?hsk=1")
+    visit.say("说一句难的话")
+    wait_for_state(page, 0, "done")
+    marked = page.locator(".mt-reply .is-above").evaluate_all("all => [...new Set(all.map(one => one.dataset.word))]")
+    named = row(page, 0).locator(".mt-flagged")
+    assert len(marked) > named.count() == 6
+    more = row(page, 0).get_by_role("button", name=f"and {len(marked) - 6} more")
+    more.click()
+    assert named.all_text_contents() == marked
+    expect(more).to_have_count(0)
+    assert all(word in HARD for word in marked)
+
+
 def test_words_are_reached_by_keyboard(visit: Visit) -> None:
     page = visit.open("?hsk=1")
     visit.say("我想喝茶")
@@ -83,6 +189,23 @@ def test_slow_reply_is_longer_and_each_sentence_is_spoken_once(visit: Visit) -> 
     for clip, before in zip(slow, at_speed, strict=True):
         assert clip["seconds"] > 1.2 * before["seconds"]
     assert set(states(page, 0)) == {"spoken"}
+
+
+def test_reply_goes_on_slowly_from_the_sentence_that_is_spoken(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    visit.say("说很长的话")
+    page.wait_for_selector("[data-sentence-index='1'][data-state=speaking]", timeout=PATIENCE_MS)
+    before = len(scheduled(page))
+    row(page, 0).get_by_role("button", name="Slow from here").click()
+    wait_for_state(page, 0, "done")
+    wait_for_silence(page)
+
+    clips = scheduled(page)
+    slow = clips[max(number for number, clip in enumerate(clips) if clip["index"] == 1) :]
+    assert [clip["index"] for clip in slow] == list(range(1, len(sentences(page, 0))))
+    assert slow[0]["seconds"] > 1.2 * next(clip["seconds"] for clip in clips[:before] if clip["index"] == 1)
+    assert set(states(page, 0)) == {"spoken"}
+    expect(row(page, 0).get_by_role("button", name="Slow")).to_have_text("0.7×Slow")
 
 
 def test_sentence_of_a_word_is_heard_again_slowly(visit: Visit) -> None:

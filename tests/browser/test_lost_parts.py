@@ -59,12 +59,20 @@ def test_model_that_loads_is_told_with_what_and_how_far(staged: Visit, double: D
     page = staged.open()
     double.is_ready, double.loading, double.progress = False, "model: downloading 35 % of 1117 MB", 0.35
     banner = page.locator(".mt-banner")
-    told = "The model is loading · model: downloading 35 % of 1117 MB"
+    told = "The model is loading · step 1 of 4: downloading, 35 % of 1117 MB"
     expect(banner).to_have_text(told, timeout=PATIENCE_MS)
     expect(banner.get_by_role("progressbar")).to_have_attribute("value", "0.35")
     double.loading, double.progress = "model: converting", None
-    expect(banner).to_have_text("The model is loading or resting · model: converting", timeout=PATIENCE_MS)
+    expect(banner).to_have_text("The model is loading · step 2 of 4: converting", timeout=PATIENCE_MS)
     expect(banner.locator("progress")).to_be_hidden()
+    double.loading = "model: warming up Qwen/Qwen2.5-1.5B-Instruct"
+    expect(banner).to_have_text("The model is loading · step 4 of 4: warming up", timeout=PATIENCE_MS)
+    double.loading = "Connection refused."
+    expect(banner).to_have_text("The model is loading or resting · Connection refused.", timeout=PATIENCE_MS)
+    page.get_by_text("Voice and display").click()
+    page.locator(".st-key-interface button").nth(1).click()
+    double.loading, double.progress = "model: downloading 40 % of 1117 MB", 0.4
+    expect(banner).to_have_text("模型正在加载 · 第 1 步，共 4 步：下载，1117 MB 的 40 %", timeout=PATIENCE_MS)
     double.is_ready = True
     expect(banner).to_be_hidden(timeout=PATIENCE_MS)
 

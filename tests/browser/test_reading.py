@@ -80,6 +80,9 @@ def test_page_can_be_read_and_pressed(browser: Browser, real_url: str, scheme: A
         page.locator(".mt-word.is-above").first.click()
         faults(page, "a word")
         page.keyboard.press("Escape")
+        page.get_by_role("button", name="Colours and marks").click()
+        faults(page, "the legend")
+        page.keyboard.press("Escape")
         if width < 700:
             page.get_by_test_id("stExpandSidebarButton").click()
         page.get_by_text("Voice and display").click()
@@ -97,7 +100,7 @@ def test_each_text_names_its_language(browser: Browser, real_url: str) -> None:
     with blameless(browser, real_url) as visit:
         page = visit.open("?hsk=1")
         assert page.evaluate("document.documentElement.lang") == "en"
-        expect(page.locator(".st-key-starter button").first).to_have_attribute("lang", "zh-CN")
+        expect(page.locator(".mt-opener-text").first).to_have_attribute("lang", "zh-CN")
         visit.say("我想喝茶")
         wait_for_state(page, 0, "done")
         assert page.get_attribute(".mt-line", "lang") == page.get_attribute(".mt-reply", "lang") == "zh-CN"

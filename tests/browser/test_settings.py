@@ -54,6 +54,39 @@ def test_interface_is_chinese_for_a_chinese_browser(browser: Browser, real_url: 
         expect(page.locator(".mt-words-head")).to_contain_text("生词本")
 
 
+def test_opener_is_read_and_said(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    opener = page.locator(".mt-opener").first
+    readings = opener.locator("rt")
+    assert "".join(readings.all_text_contents()) == "nǐjīntiānmángma"
+    expect(opener.locator(".mt-opener-translation")).to_have_text("Are you busy today?")
+    page.locator(".st-key-pinyin button").nth(2).click()
+    expect(readings.first).to_be_hidden(timeout=PATIENCE_MS)
+    assert opener.get_attribute("data-ends-speech") == ""
+    opener.click()
+    expect(row(page, 0).locator(".mt-line")).to_have_text("你今天忙吗？", timeout=PATIENCE_MS)
+    wait_for_state(page, 0, "done")
+    expect(page.locator(".mt-opener")).to_have_count(0)
+
+
+def test_bar_of_a_phone_is_unfolded_and_its_help_read(browser: Browser, real_url: str) -> None:
+    with blameless(browser, real_url, viewport={"width": 390, "height": 844}, has_touch=True) as visit:
+        page = visit.open("?hsk=2")
+        pinyin = page.locator(".st-key-pinyin")
+        expect(pinyin).to_be_visible()
+        visit.say("我想喝茶")
+        wait_for_state(page, 0, "done")
+        expect(pinyin).to_be_hidden()
+        unfold = page.get_by_role("button", name="Pinyin, translation")
+        unfold.tap()
+        pinyin.get_by_text("off").tap()
+        expect(page.locator(".mt-pages")).to_have_attribute("data-pinyin", "off", timeout=PATIENCE_MS)
+        unfold.tap()
+        expect(pinyin).to_be_hidden()
+        page.get_by_role("button", name="Help for HSK level").tap()
+        expect(page.get_by_text("HSK is China's test of Chinese")).to_be_visible(timeout=PATIENCE_MS)
+
+
 def test_conversations_are_opened_renamed_exported_and_deleted(visit: Visit, screenshots: Path) -> None:
     page = visit.open("?hsk=2")
     visit.say("我想喝茶")

@@ -1,12 +1,17 @@
 """The learner's words are never lost: not when the page's server goes or comes back just as they are sent."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI, Request, Response
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import BOX, PageServer, Visit
 from tests.browser.looking import PATIENCE_MS, row, wait_for_state
+from tests.browser.stack import RunningStack
 from tests.doubles.megaservice import BUSY, FAILS, REPLY, DoubleMegaService, create_double, serving
 
 pytestmark = pytest.mark.browser
@@ -143,6 +148,52 @@ def test_turn_that_had_begun_is_found_and_not_sent_twice(
     wait_for_connection(page, True)
     assert_taken(page)
     assert [request["message"] for request in own_double.requests[-2:]] == ["你好", TEXT]
+
+
+def relay(megaservice_url: str, after_turn: list[Callable[[], None]]) -> FastAPI:
+    """Before MegaService; `after_turn` is called when it has taken a turn, before the page is told so."""
+    app = FastAPI()
+    megaservice = httpx.AsyncClient(base_url=megaservice_url, timeout=60)
+
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    async def pass_on(request: Request, path: str) -> Response:
+        kind = {"content-type": request.headers.get("content-type", "")}
+        body, query = await request.body(), dict(request.query_params)
+        answer = await megaservice.request(request.method, f"/{path}", content=body, headers=kind, params=query)
+        if (request.method, path) == ("POST", "turns"):
+            for act in after_turn:
+                await asyncio.to_thread(act)
+        return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
+
+    return app
+
+
+def test_first_message_that_was_taken_begins_one_conversation(
+    browser: Browser, stack: RunningStack, tmp_path: Path
+) -> None:
+    """The real MegaService has it, and the page's server dies before it is told."""
+
+    def conversations() -> int:
+        return len(httpx.get(f"{stack.url}/conversations").raise_for_status().json()["conversations"])
+
+    after_turn: list[Callable[[], None]] = []
+    with serving(relay(stack.url, after_turn)) as megaservice:
+        server = PageServer(megaservice, tmp_path / "streamlit.log")
+        server.start()
+        try:
+            before = conversations()
+            visit = Visit(browser.new_page(), server.url)
+            page = visit.open("?hsk=1")
+            after_turn.append(server.kill)
+            visit.say(TEXT)
+            wait_for_connection(page, False)
+            after_turn.clear()
+            server.start()
+            assert_taken(page)
+            assert page.locator("[data-turn-id]").count() == conversations() - before == 1
+            assert "talk=" in page.url
+        finally:
+            server.kill()
 
 
 def test_what_stands_in_the_box_outlives_a_reload(page: Page, server: PageServer) -> None:
