@@ -83,6 +83,9 @@ def test_bar_of_a_phone_is_unfolded_and_its_help_read(browser: Browser, real_url
         expect(page.locator(".mt-pages")).to_have_attribute("data-pinyin", "off", timeout=PATIENCE_MS)
         unfold.tap()
         expect(pinyin).to_be_hidden()
+        page.get_by_test_id("stExpandSidebarButton").tap()
+        page.get_by_test_id("stSidebarCollapseButton").locator("button").tap()
+        expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible(timeout=PATIENCE_MS)
         page.get_by_role("button", name="Help for HSK level").tap()
         expect(page.get_by_text("HSK is China's test of Chinese")).to_be_visible(timeout=PATIENCE_MS)
 
