@@ -104,3 +104,14 @@ def test_each_text_names_its_language(browser: Browser, real_url: str) -> None:
         visit.say("我想喝茶")
         wait_for_state(page, 0, "done")
         assert page.get_attribute(".mt-line", "lang") == page.get_attribute(".mt-reply", "lang") == "zh-CN"
+
+
+def test_narrow_window_keeps_the_reply_on_its_page(browser: Browser, real_url: str) -> None:
+    with blameless(browser, real_url, viewport={"width": 820, "height": 1000}) as visit:
+        page = visit.open("?hsk=2")
+        visit.say("我想喝茶")
+        wait_for_state(page, 0, "done")
+        pages, row = (page.locator(one).bounding_box() for one in (".mt-pages", ".mt-row"))
+        assert pages is not None
+        assert row is not None
+        assert row["x"] + row["width"] <= pages["x"] + pages["width"]
