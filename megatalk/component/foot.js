@@ -71,7 +71,7 @@ function drawFoot(row) {
     listen: () => button("play", say("tap_to_listen"), () => book.player.unlock()),
     stop: () => button("stop", say("stop"), () => book.stop(row), ends),
     replay: () => button("play", say("play_again"), () => book.replay(row), ends),
-    slow: () => button("slow", say(isSpoken ? "slow_from_here" : "slow"), () => book.slow(row), ends),
+    slow: () => button("slow", say(isSpoken ? "slow_from_here" : "slow_all"), () => book.slow(row), ends),
     retry: () => button("again", say("voice_resting"), () => book.retry(row), ends),
     translate: () => button("translate", say(translateLabel), () => row.translation.toggle()),
     again: () => button("again", say("try_again"), () => book.say(facts.text), ends),

@@ -56,7 +56,9 @@ class Row {
   }
 
   drawSentence(sentence) {
-    const span = sentenceElement(sentence, this.facts.level, (word) => this.book.words.has(word));
+    const isSaved = (word) => this.book.words.has(word);
+    const onSlow = () => this.book.replay(this, { indexes: [sentence.index], speed: SLOW });
+    const span = sentenceElement(sentence, this.facts.level, isSaved, onSlow);
     this.spans.set(sentence.index, span);
     this.reply.insertBefore(span, this.tail);
     const first = this.reply.querySelector(".mt-word");
