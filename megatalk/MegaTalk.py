@@ -20,7 +20,7 @@ from megatalk.answers import Conversation, Voice  # noqa: E402
 from megatalk.client import MegaServiceClient, MegaServiceError, is_id, megaservice_url  # noqa: E402
 from megatalk.fingerprint import fingerprint  # noqa: E402
 from megatalk.openers import ENGLISH_OPENERS, OPENERS  # noqa: E402
-from megatalk.texts import DEFAULT_LANGUAGE, LANGUAGES, TEXTS  # noqa: E402
+from megatalk.texts import DEFAULT_LANGUAGE, LANGUAGES, MODEL_NOTES, TEXTS  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 TUTOR_LANGUAGES = {"zh": "中文", "en": "English"}
@@ -237,6 +237,7 @@ language = bar()
 own_voices = {voice.id: voice.name for voice in voices() if voice.language == language}
 if state.voice not in own_voices:
     state.voice = ""
+model_note = os.environ.get("MEGATALK_MODEL_NOTE", "")
 with st.container(key="pages"):  # before the sidebar: a new turn is to be seen at once
     mount(
         key="book",
@@ -247,7 +248,7 @@ with st.container(key="pages"):  # before the sidebar: a new turn is to be seen 
             "texts": texts,
             "interface": state.interface,
             "download": state.pop("download", None),
-            "modelNote": os.environ.get("MEGATALK_MODEL_NOTE", ""),
+            "modelNote": MODEL_NOTES.get(state.interface, {}).get(model_note, model_note),
             "code": code,
         },
         on_say_change=say,

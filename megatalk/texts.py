@@ -79,7 +79,7 @@ _ENGLISH: Final = {
     "legend_spoken": "is being spoken",
     "legend_slow": "behind a sentence: hear this one slowly",
     "legend_star": "on a word’s card: into your word book, in the sidebar, and from there to Anki",
-    "more_display": "Pinyin, translation",
+    "more_display": "Language, pinyin, translation",
     "conversation": "Conversation",
     "earlier_turns": "Earlier turns",
     "conversation_lost": "This conversation is no longer there.",
@@ -132,7 +132,7 @@ _ENGLISH: Final = {
     "word_book": "Word book",
     "word_book_empty": "Tap a word in a reply, then ☆, to keep it here; from here your words go to Anki.",
     "export_anki": "Export to Anki",
-    "export_tsv": "or as a spreadsheet",
+    "export_tsv": "Save as a spreadsheet",
     "export_tsv_help": "A text file in columns (TSV), for a spreadsheet or another program",
     "all_words": "Show all {count}",
     "fewer_words": "Show fewer",
@@ -226,7 +226,7 @@ _CHINESE: Final = {
     "legend_spoken": "正在读",
     "legend_slow": "在句子后面：只慢慢听这一句",
     "legend_star": "在词的卡片上：收进边栏的生词本，从那里导出到 Anki",
-    "more_display": "拼音、翻译",
+    "more_display": "语言、拼音、翻译",
     "conversation": "对话",
     "earlier_turns": "更早的对话",
     "conversation_lost": "这个对话已经不在了。",
@@ -278,7 +278,7 @@ _CHINESE: Final = {
     "word_book": "生词本",
     "word_book_empty": "点回答里的词，再点 ☆，词就在这里，还可以导出到 Anki。",
     "export_anki": "导出到 Anki",
-    "export_tsv": "或存成电子表格",
+    "export_tsv": "存成电子表格",
     "export_tsv_help": "分栏的文本（TSV），给电子表格和别的程序用",
     "all_words": "显示全部 {count} 个",
     "fewer_words": "收起",
@@ -304,5 +304,6 @@ _CHINESE: Final = {
     "unsent": "这句话没有送到，已经放回输入框里。请再发一次。",
 }
 
+MODEL_NOTES: Final = {"zh": {"small offline model": "离线小模型"}}  # of MEGATALK_MODEL_NOTE
 Texts = dict[str, str]
 TEXTS: Final[dict[str, dict[str, str]]] = {"en": _ENGLISH, "zh": _CHINESE}

@@ -86,7 +86,7 @@ class Card {
     this.star.setAttribute("aria-pressed", String(isSaved));
     // Where a saved word goes from here: on a phone the word book is out of sight.
     const told = element("span", "mt-quiet", say("in_word_book", { count: this.book.words.names.size }));
-    this.kept.replaceChildren(...(isSaved ? [told, exportLink("apkg", "export_anki", "download")] : []));
+    this.kept.replaceChildren(...(isSaved ? [told, exportLink("apkg", "export_anki")] : []));
   }
 
   sentenceActions() {

@@ -102,15 +102,14 @@ function exportLinks() {
   const links = element("div", "mt-export");
   const sheet = exportLink("tsv", "export_tsv");
   sheet.title = say("export_tsv_help");
-  links.append(exportLink("apkg", "export_anki", "download"), sheet);
+  links.append(exportLink("apkg", "export_anki"), sheet);
   return links;
 }
 
-function exportLink(format, key, iconName = null) {
+function exportLink(format, key) {
   const link = element("a", "mt-button");
   link.href = `/api/words/export?format=${format}`;
   link.download = "";
-  if (iconName) link.append(icon(iconName));
-  link.append(element("span", "", say(key)));
+  link.append(icon("download"), element("span", "", say(key)));
   return link;
 }

@@ -52,6 +52,7 @@ def test_interface_is_chinese_for_a_chinese_browser(browser: Browser, real_url: 
         page.screenshot(path=screenshots / "page-chinese.png")
         expect(page.get_by_role("button", name="再听")).to_be_visible()
         expect(page.locator(".mt-words-head")).to_contain_text("生词本")
+        expect(page.locator(".mt-model")).to_have_text("AI：离线小模型 · Qwen2.5-0.5B-Instruct")
 
 
 def test_opener_is_read_and_said(visit: Visit) -> None:
@@ -77,7 +78,7 @@ def test_bar_of_a_phone_is_unfolded_and_its_help_read(browser: Browser, real_url
         visit.say("我想喝茶")
         wait_for_state(page, 0, "done")
         expect(pinyin).to_be_hidden()
-        unfold = page.get_by_role("button", name="Pinyin, translation")
+        unfold = page.get_by_role("button", name="Language, pinyin, translation")
         unfold.tap()
         pinyin.get_by_text("off").tap()
         expect(page.locator(".mt-pages")).to_have_attribute("data-pinyin", "off", timeout=PATIENCE_MS)
