@@ -1,4 +1,4 @@
-// Under the newest reply: that a word can be tapped, until one was, and what colours and marks mean, on a card of its own.
+// Under the newest reply: that a word can be tapped, until one was, and what colours and marks mean, unfolded there.
 
 const KNOWS_WORDS = "megatalk:knows-words";
 const TONES = [["妈", "mā", 1], ["麻", "má", 2], ["马", "mǎ", 3], ["骂", "mà", 4], ["吗", "ma", 5]];
@@ -7,10 +7,8 @@ class Guide {
   constructor() {
     this.root = element("div", "mt-guide");
     this.hint = element("span", "mt-hint");
-    this.legend = element("div", "mt-card mt-legend");
-    this.legend.popover = "auto";
-    this.legend.setAttribute("role", "dialog");
-    this.legend.addEventListener("toggle", ({ newState }) => newState === "open" && placeCard(this.legend, this.opener));
+    this.legend = element("section", "mt-legend");
+    this.legend.hidden = true;
     this.hint.hidden = recall(KNOWS_WORDS) !== null;
   }
 
@@ -22,16 +20,21 @@ class Guide {
 
   draw() {
     this.hint.textContent = say("hint");
-    this.opener = button("help", say("legend"), null);
+    this.opener = button("help", say("legend"), () => this.unfold(this.legend.hidden));
     this.opener.classList.add("mt-plain");
-    this.opener.popoverTargetElement = this.legend;
-    this.root.replaceChildren(this.hint, this.opener);
+    this.opener.setAttribute("aria-expanded", String(!this.legend.hidden));
+    this.root.replaceChildren(this.hint, this.opener, this.legend);
     this.drawLegend();
   }
 
+  unfold(isShown) {
+    this.legend.hidden = !isShown;
+    this.opener.setAttribute("aria-expanded", String(isShown));
+    if (isShown) this.root.scrollIntoView({ block: "nearest" });
+    else this.opener.focus({ preventScroll: true });
+  }
+
   drawLegend() {
-    const head = element("div", "mt-card-head");
-    head.append(element("h3", "", say("legend")), iconButton("close", say("close"), () => this.legend.hidePopover()));
     const tones = element("div", "mt-legend-tones");
     for (const [character, reading, tone] of TONES) {
       const one = element("span", "");
@@ -53,6 +56,6 @@ class Guide {
       list.append(sign, element("dd", "", say(key)));
     }
     this.legend.setAttribute("aria-label", say("legend"));
-    this.legend.replaceChildren(head, element("p", "mt-quiet", say("legend_tones")), tones, list);
+    this.legend.replaceChildren(element("p", "mt-quiet", say("legend_tones")), tones, list);
   }
 }

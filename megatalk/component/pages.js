@@ -26,7 +26,7 @@ class Pages {
   }
 
   open(place) {
-    if (this.root.parentElement !== place) place.replaceChildren(this.root, this.book.card.root, this.guide.legend);
+    if (this.root.parentElement !== place) place.replaceChildren(this.root, this.book.card.root);
   }
 
   // On a phone only the level stays above a conversation; what else stands in Streamlit's bar is folded away (page.css).

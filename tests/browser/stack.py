@@ -17,10 +17,28 @@ from tests.serving import megaservice, settings_for
 GREETS = "你好！很高兴认识你。今天天气很好，我们去公园走走，好不好？"
 TEA = "我也喜欢喝茶！中国有很多种茶，比如绿茶、红茶和乌龙茶。你最喜欢哪一种？"
 EASY = "你好！我叫小美。你呢？"
-LONG = "我们今天去公园。公园里有很多花。花很漂亮。你喜欢花吗？" * 2
+LONG = (
+    "今天我们去公园。公园里有很多好看的花。我和朋友在那儿喝绿茶。"
+    "下午我们一起去吃饭。晚上我在家里看了一本书。你周末最喜欢做什么？"
+)
 ENGLISH = "Hello! I am fine. What would you like to talk about today?"
 HARD = "政府批准了预算，经济学家怀疑效率，媒体批评政策，律师拒绝妥协。"
-TRANSLATED = "I like tea too!"
+TRANSLATIONS = {
+    "你好！": "Hello!",
+    "我叫小美。你呢？": "My name is Xiaomei. And yours?",
+    "很高兴认识你。今天天气很好，我们去公园走走，好不好？": (
+        "Nice to meet you. It is a fine day. Shall we take a walk in the park?"
+    ),
+    "我也喜欢喝茶！": "I like tea too!",
+    "中国有很多种茶，比如绿茶、红茶和乌龙茶。": "China has many kinds of tea, such as green, black and oolong tea.",
+    "你最喜欢哪一种？": "Which kind do you like best?",
+    "今天我们去公园。": "Today we are going to the park.",
+    "公园里有很多好看的花。": "There are many pretty flowers in the park.",
+    "我和朋友在那儿喝绿茶。": "I drink green tea there with friends.",
+    "下午我们一起去吃饭。": "In the afternoon we go out to eat together.",
+    "晚上我在家里看了一本书。": "In the evening I read a book at home.",
+    "你周末最喜欢做什么？": "What do you like to do best at weekends?",
+}
 REPLIES = {"茶": TEA, "很长": LONG, "名字": EASY, "难": HARD, "Hello": ENGLISH}
 FAILS, HANGS = "失败", "等等"
 
@@ -52,7 +70,7 @@ class RunningStack:
 def reply_to(exchange: Exchange, pace: Pace) -> Script:
     asked = exchange.messages[-1]["content"]
     if any("ranslat" in message["content"] for message in exchange.messages):
-        return Script(TRANSLATED)
+        return Script(TRANSLATIONS.get(asked, "It is said well."))
     if FAILS in asked:
         return Script(fault=Fault.ERROR_500)
     if HANGS in asked:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Visit, blameless
 from tests.browser.looking import (
     PATIENCE_MS,
+    assert_spoken_once,
     row,
     scheduled,
     sentences,
@@ -18,7 +19,7 @@ from tests.browser.looking import (
     wait_for_speech,
     wait_for_state,
 )
-from tests.browser.stack import HARD, TEA, TRANSLATED, RunningStack
+from tests.browser.stack import HARD, LONG, TEA, TRANSLATIONS, RunningStack
 from tests.doubles.speech_faults import Fault
 
 pytestmark = pytest.mark.browser
@@ -47,7 +48,7 @@ def test_word_is_looked_up_heard_and_kept(visit: Visit, screenshots: Path, tmp_p
     expect(page.locator(f".mt-word.is-saved[data-word={text}]").first).to_be_visible()
 
     kept = page.locator(f".mt-word.is-above.is-saved[data-word={text}]").first
-    assert kept.evaluate("word => getComputedStyle(word).backgroundImage") == "none"  # no longer marked
+    assert "gradient" in kept.evaluate("word => getComputedStyle(word).backgroundImage")  # it is still marked
 
     with page.expect_download() as downloading:
         page.get_by_role("link", name="Export to Anki").click()
@@ -94,6 +95,50 @@ def test_tint_of_a_sentence_reaches_up_to_its_pinyin(visit: Visit) -> None:
     assert tinted <= pinyin
 
 
+def test_one_sentence_at_a_time_is_tinted(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    page.emulate_media(reduced_motion="reduce")  # a tint fades
+    visit.say("说很长的话")
+    page.wait_for_selector("[data-sentence-index='1'][data-state=speaking]", timeout=PATIENCE_MS)
+    page.locator("[data-sentence-index='0'] .mt-word").first.click()
+    read = "all => all.map(one => [one.dataset.state, getComputedStyle(one).backgroundColor !== 'rgba(0, 0, 0, 0)'])"
+    tinted = [state for state, is_tinted in page.locator(".mt-sentence").evaluate_all(read) if is_tinted]
+    assert tinted == ["speaking"]
+
+
+def test_resting_pointer_does_not_look_like_a_button_that_is_on(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    visit.say("你叫什么名字")
+    wait_for_state(page, 0, "done")
+    wait_for_silence(page)
+    translate = page.get_by_role("button", name="Translate")
+    ground = "one => getComputedStyle(one).backgroundColor"
+    before = translate.evaluate(ground)
+    translate.hover()
+    assert translate.evaluate(ground) == before
+
+
+def test_pinyin_of_neighbours_stands_apart(visit: Visit) -> None:
+    page = visit.open("?hsk=2")
+    visit.say("我想喝茶")
+    wait_for_state(page, 0, "done")
+    gaps = page.locator(".mt-reply").evaluate(GAPS)
+    assert min(gaps) >= 3, gaps
+
+
+# Pixels between the letters of a syllable and those of the next on its line.
+GAPS = """reply => {
+    const boxes = [...reply.querySelectorAll("rt")].map(rt => {
+        const range = document.createRange();
+        range.selectNodeContents(rt);
+        return range.getBoundingClientRect();
+    });
+    const pairs = boxes.slice(1).map((box, at) => [boxes[at], box]);
+    const isOneLine = ([one, other]) => Math.abs(one.top - other.top) < 5;
+    return pairs.filter(isOneLine).map(([one, other]) => other.left - one.right);
+}"""
+
+
 def test_saved_word_shows_the_way_to_anki_on_a_phone(browser: Browser, real_url: str) -> None:
     with blameless(browser, real_url, viewport={"width": 390, "height": 844}, has_touch=True) as visit:
         page = visit.open("?hsk=1")
@@ -130,16 +175,21 @@ def test_legend_tells_what_colours_and_marks_mean(visit: Visit) -> None:
     page = visit.open("?hsk=2")
     visit.say("说很长的话")
     wait_for_speech(page)
-    page.get_by_role("button", name="Colours and marks").click()
-    legend = page.get_by_role("dialog", name="Colours and marks")
+    opener = page.get_by_role("button", name="Colours and marks")
+    opener.click()
+    legend = page.get_by_role("region", name="Colours and marks")
     expect(legend.locator(".mt-legend-tones")).to_have_text(
         "妈mā high麻má rising马mǎ dipping骂mà falling吗ma light".replace(" ", "")
     )
     expect(legend).to_contain_text("is above your HSK level")
-    page.keyboard.press("Escape")
-    expect(legend).to_be_hidden()
-    assert row(page, 0).get_attribute("data-turn-state") != "stopped"
     wait_for_state(page, 0, "done")
+    wait_for_silence(page)
+    legend_box, pages = box(page, ".mt-legend"), box(page, ".mt-pages")
+    assert are_apart(legend_box, box(page, ".mt-row"))
+    assert legend_box["x"] + legend_box["width"] <= pages["x"] + pages["width"]
+    opener.click()
+    expect(legend).to_be_hidden()
+    assert_spoken_once(page, 0, LONG)
 
 
 def test_every_word_above_the_level_is_named(visit: Visit) -> None:
@@ -265,8 +315,7 @@ def test_translation_stands_under_each_sentence(visit: Visit, stack: RunningStac
     wait_for_state(page, 0, "done")
     page.get_by_role("button", name="Translate").click()
     lines = page.locator(".mt-translation")
-    expect(lines.last).to_have_text(TRANSLATED, timeout=PATIENCE_MS)
-    assert lines.count() == page.locator("[data-sentence-index]").count()
+    expect(lines).to_have_text([TRANSLATIONS[text] for text in sentences(page, 0)], timeout=PATIENCE_MS)
     expect(page.locator(".mt-translation-note")).to_contain_text("Qwen2.5-0.5B-Instruct")
     page.get_by_role("button", name="Hide translation").click()
     expect(lines).to_have_count(0)

@@ -82,7 +82,6 @@ def test_page_can_be_read_and_pressed(browser: Browser, real_url: str, scheme: A
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Colours and marks").click()
         faults(page, "the legend")
-        page.keyboard.press("Escape")
         if width < 700:
             page.get_by_test_id("stExpandSidebarButton").click()
         page.get_by_text("Voice and display").click()
