@@ -42,7 +42,7 @@ def test_picture_of_a_conversation(browser: Browser, real_url: str, told: Runnin
     with blameless(browser, real_url, reduced_motion="reduce", **of_page) as visit:
         page = visit.open("?hsk=2")
         converse(page)
-        visit.say("你今天忙吗？")
+        visit.say("我有一个很长的周末。")
         page.wait_for_selector("[data-sentence-index='1'][data-state=speaking]", timeout=PATIENCE_MS)
         page.screenshot(path=screenshots / "page.png")
         wait_for_state(page, 2, "done")
