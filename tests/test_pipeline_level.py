@@ -211,6 +211,26 @@ async def test_a_tag_question_whose_sentence_was_left_out_is_no_reply(tmp_path: 
         assert (texts(events)[0] in stock_questions(1)) is not is_kept
 
 
+@pytest.mark.parametrize(("asked", "said"), [("现在几点？", "现在是几点？"), ("你喜欢吃什么？", "你喜欢吃什么呢？")])
+async def test_the_question_asked_back_is_no_reply(tmp_path: Path, asked: str, said: str) -> None:
+    chat = FakeChat([said, STOP], [said, "我喜欢。"])
+    turn = replace(AT_1, message=asked)
+    events = await events_of(chat, FakeSpeech(), tmp_path, turn, ladders=ladders("best", samples=2))
+    assert (texts(events), report(events).rung) == (["我喜欢。"], Rung.BEST)
+
+
+async def test_the_question_may_be_asked_back_behind_an_answer(tmp_path: Path) -> None:
+    chat = FakeChat(["我喜欢吃米饭。", "你喜欢吃什么？", STOP])
+    turn = replace(AT_1, message="你喜欢吃什么？")
+    events = await events_of(chat, FakeSpeech(), tmp_path, turn, ladders=ladders("best", samples=2))
+    assert (texts(events), len(chat.prompts)) == (["我喜欢吃米饭。", "你喜欢吃什么？"], 1)
+
+
+async def test_a_greeting_may_be_returned(tmp_path: Path) -> None:
+    events = await events_of(FakeChat(["你好！", STOP]), FakeSpeech(), tmp_path, replace(AT_1, message="你好！"))
+    assert (texts(events), report(events).rung) == (["你好！"], Rung.WRITTEN)
+
+
 async def test_the_budget_ends_the_retry(tmp_path: Path) -> None:
     never = asyncio.Event()
     chat = FakeChat([HARD, "你想吃什么？", STOP], ["我不", never])

@@ -9,9 +9,11 @@ import pytest
 from megaservice.hsk import Grader, Lexicon
 from megaservice.models import Language, Message, Role, Turn, Voice
 from megaservice.prompts import build_prompt, opening, reply_limit
+from megaservice.prompts.builder import example_turns
 from megaservice.text.splitter import is_finished
 from megaservice.text.tokens import estimate_tokens, prompt_tokens
 from megaservice.text.transcript import spoken
+from tests.level_bench import messages
 
 GRADER = Grader(Lexicon.load())
 ZH, EN = Language.ZH, Language.EN
@@ -27,6 +29,9 @@ TURN = Turn(
     hsk_level=2,
     voice=Voice(id="v", name="V", language=ZH),
 )
+
+
+TOPICS = example_turns("zh_1_topics.txt")
 
 
 def replies(language: Language, level: int | None) -> list[str]:
@@ -107,6 +112,57 @@ def test_a_prompt_is_opening_history_message() -> None:
     history = (Message(Role.USER, "你是谁？"), Message(Role.ASSISTANT, "我是老师。"))
     prompt = build_prompt(replace(TURN, history=history), 1500)
     assert prompt == [*opening(ZH, 2), *history, Message(Role.USER, "你好！")]
+
+
+def on_topic(message: str, level: int = 1, budget_tokens: int = 1500) -> list[Message]:
+    prompt = build_prompt(replace(TURN, message=message, hsk_level=level), budget_tokens)
+    assert prompt[-1] == Message(Role.USER, message)
+    return prompt[len(opening(ZH, level)) : -1]
+
+
+def test_turns_on_the_learners_topic_stand_right_before_her_message_the_nearest_last() -> None:
+    turn = next(turn for turn in TOPICS if "污染" in turn.said)
+    shown = on_topic(turn.said)
+    assert shown[-2:] == [Message(Role.USER, turn.said), Message(Role.ASSISTANT, turn.replied)]
+    assert [message.role for message in shown] == [Role.USER, Role.ASSISTANT] * (len(shown) // 2)
+    assert 2 <= len(shown) <= 6
+    history = (Message(Role.USER, "你是谁？"), Message(Role.ASSISTANT, "我是老师。"))
+    prompt = build_prompt(replace(TURN, message=turn.said, hsk_level=1, history=history), 1500)
+    assert prompt == [*opening(ZH, 1), *history, *shown, Message(Role.USER, turn.said)]
+
+
+@pytest.mark.parametrize("message", ["你好！", "你喜欢吃什么？", "我家有四个人。", "Hello!", "……", ""])
+def test_easy_words_have_no_topic(message: str) -> None:
+    assert on_topic(message) == []
+
+
+def test_turns_on_a_topic_are_left_out_where_there_is_no_room_or_no_such_text() -> None:
+    said = TOPICS[0].said
+    assert on_topic(said)
+    assert on_topic(said, budget_tokens=0) == []
+    assert on_topic(said, level=2) == []
+    english = build_prompt(replace(TURN, message=said, hsk_level=1, language=EN), 1500)
+    assert english == [*opening(EN, None), Message(Role.USER, said)]
+
+
+def test_replies_on_a_topic_are_in_level_and_short() -> None:
+    """A word and a sentence longer than elsewhere: it takes easy words more of them to speak of hard things."""
+    for _, reply in TOPICS:
+        sentences = re.findall("[^。！？]+[。！？]", reply)
+        assert "".join(sentences) == reply == spoken(reply, ZH)
+        assert len(sentences) <= MOST_SENTENCES[1] + 1, reply
+        assert max(len(re.sub(r"\W", "", sentence)) for sentence in sentences) <= LONGEST_SENTENCE[1] + 2, reply
+        assert GRADER.grade(reply, 1).in_level, reply
+
+
+def test_no_topic_and_no_reply_stands_twice() -> None:
+    for texts in zip(*TOPICS, strict=True):
+        assert len(set(texts)) == len(texts) > 300
+
+
+def test_no_turn_was_written_from_a_message_that_is_measured() -> None:
+    said = {message.content for message in opening(ZH, 1)} | {turn.said for turn in TOPICS}
+    assert said.isdisjoint(messages())
 
 
 def test_sixty_turns_at_hsk_2_fit_into_2048_tokens() -> None:

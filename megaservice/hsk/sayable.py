@@ -26,9 +26,8 @@ _HIGHEST_LEVEL_OF_DEEDS = 2
 _NO_PLACE_BEHIND = ("可以", "能", "会", "要", "应该", "得", "就", "也", "都", "再", "还", "多", "做", "不要")
 _BEGIN_LIKE_OTHERS = word_set("长城 长江 重庆 加拿大 南京 广州 成都 天津")  # 有深度 is meant
 _NOODLES = word_set("面包 面条 面条儿")  # 两面 is meant
-# 分开, 学问 and 元旦 are meant, if not by far.
-_BEGUN_ALIKE = [("分", "开始"), ("学", "问题"), ("元", "月"), ("元", "日")]
-_BEHIND_SIR = word_set("的 好 您 您好 你好 是 在 姓 叫 说 吗 呢 吧 也 都 和 了")  # else 先 is meant
+_BEGUN_ALIKE = [("分", "开始"), ("学", "问题")]  # 分开 and 学问 are meant, if not by far
+_BOUND = {"先生": ("的先生", "个先生", "位先生"), "元": ("多少元",)}  # alone 先 and 元旦 are meant
 _GOOD = word_set("好 好听 好看 好人 好事 好事儿 好好")  # behind 什么 for 好办法
 _NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 好事 坏事 出事 有事 一下 一会")  # 这儿 is meant
 _LIKELIER_THAN_THE_WHOLE = 3.0
@@ -39,7 +38,7 @@ _DOUBLED = word_set("高兴 干净 漂亮 清楚 认真 开心 舒服 快乐 安
 _NOT_DOUBLED = word_set("起床 生病 觉得 谢谢")
 _NUMERALS = "零〇一二三四五六七八九十两百千万亿几半"
 _DIGITS = "0123456789"
-_COUNTED = "年月日号点分个"  # words behind a number, whatever the list says of them
+_COUNTED = "年月日号点分个元"  # words behind a number, whatever the list says of them
 _DAYS = "一二三四五六日天"
 _OF_LATER_LISTS = 1  # a character of a listed word is sayable alone if another list has it by this many levels later
 # Rarer words than this come about too seldom to be worth the grammar's growth: minus log of the probability.
@@ -65,7 +64,8 @@ class Sayable:
     def words(self, level: int) -> frozenset[str]:
         """The list's words, and what the meter takes for one of them."""
         words = (word for word in self._lexicon.listed if self._is_at(word, level) and all(map(_is_hanzi, word)))
-        return frozenset(word for word in words if not self._is_begun_above(word, level))
+        alone = frozenset(word for word in words if not self._is_begun_above(word, level))
+        return alone - _BOUND.keys() if level <= _HIGHEST_LEVEL_OF_DEEDS else alone
 
     def extras(self, level: int, words: Collection[str]) -> frozenset[str]:
         """Numbers, dates, places and people, which need no level."""
@@ -75,11 +75,12 @@ class Sayable:
         numbers += ["点儿"] if "一点儿" in words else []
         numbers += ["第" + numeral for numeral in _NUMERALS[:16] + _DIGITS]
         days = [f"{week}{day}" for week in ("星期", "周") for day in _DAYS]
-        titled = [surname + title for surname in _SURNAMES for title in TITLES & set(words)]
+        titled = [surname + title for surname in _SURNAMES for title in TITLES & {*words, *_BOUND}]
         little = ["小" + name for name in LITTLE_NAMES]
         little += [age + surname for age in "小老" for surname in _SURNAMES]
         many = [person + "们" for person in _PEOPLE & set(words)]
-        checked = (word for word in (*days, *_PLACES, *little, *many) if self._is_clean(word, level))
+        bound = [form for forms in _BOUND.values() for form in forms]
+        checked = (word for word in (*days, *_PLACES, *little, *many, *bound) if self._is_clean(word, level))
         return frozenset((*numbers, *titled, *checked))
 
     def forms(self, level: int, words: Collection[str]) -> frozenset[str]:
@@ -125,6 +126,7 @@ class Sayable:
     def _out_of_place(self, level: int, words: frozenset[str]) -> Iterator[Chain]:
         """What no grammar allows and what is rarely said, while it begins as words above the level do."""
         nouns = [word for word in words if self._is_noun(word) or (len(word) > 2 and word[-1] == "们")]
+        nouns += [age + surname for age in "小老" for surname in _SURNAMES if age + surname in words]
         long = [word for word in words if len(word) > 3 and (word[1] in "不没" or word[0] == word[1])]
         places = [word for word in words if (word in _PLACES and word[-1] not in "语文") or word[:2] == "先生"]
         yield from product(_NO_NOUN_BEHIND, nouns)
@@ -137,7 +139,6 @@ class Sayable:
         yield from _BEGUN_ALIKE
         if level <= _HIGHEST_LEVEL_OF_DEEDS:
             yield from product(_DEGREES, (word for word in words - _FELT if self._is_deed(word) or word[0] == "有"))
-            yield from product(["先生"], words - _BEHIND_SIR)
             yield from product(["什么"], _GOOD)
 
     def _is_at(self, word: str, level: int) -> bool:

@@ -16,6 +16,7 @@ from megaservice.repair.rules import RepairRules
 from megaservice.repair.stock import stock_question
 
 _QUESTION_MARKS = "？?"
+_FILLERS = re.compile(r"[\W是吗呢的了啊呀]")
 _TAG_QUESTION = re.compile(r"你(?:觉得|说)?呢[？?]")  # says nothing where what it hangs on is left out
 
 
@@ -67,7 +68,7 @@ class Ladder:
         async for piece in written:
             if _is_hidden(piece) or (refused and self._is_left_alone(piece)):
                 continue
-            if self._meter.fits(self._said, piece.text):
+            if self._fits(self._said, piece):
                 yield self._say(piece)
                 continue
             refused.append(piece)
@@ -149,11 +150,21 @@ class Ladder:
         for piece in answer:
             if piece.is_tail or _is_hidden(piece) or piece.text.strip() in said:  # what stands is said again
                 continue
-            if not self._meter.fits(said, piece.text):
+            if not self._fits(said, piece):
                 return kept, True
             kept.append(piece)
             said += piece.text
         return kept, False
+
+    def _fits(self, said: str, piece: Piece) -> bool:
+        is_first = not said.strip()
+        return not (is_first and self._is_asked_back(piece)) and self._meter.fits(said, piece.text)
+
+    def _is_asked_back(self, piece: Piece) -> bool:
+        """现在是几点？ is no answer to 现在几点？ by itself."""
+        asked, said = (text.strip() for text in (self._turn.message, piece.text))
+        is_question = all(text.endswith(tuple(_QUESTION_MARKS)) for text in (asked, said))
+        return is_question and _FILLERS.sub("", asked) == _FILLERS.sub("", said)
 
     def _is_left_alone(self, piece: Piece) -> bool:
         """A stock question is better then."""
