@@ -15,15 +15,16 @@ from megaservice.text.tokens import fit_history, prompt_tokens
 
 # Tokens a reply may have: about twice what the level's limits on sentences allow, so that a good reply is never cut.
 _REPLY_TOKENS = {1: 64, 2: 80, 3: 120, 4: 160, 5: 200, 6: 256}
-_MOST_ON_THE_TOPIC = 3  # each takes the LLM about a tenth of a second to read
 _FREE_REPLY_TOKENS = {Language.ZH: 200, Language.EN: 160}
+_MOST_ON_THE_TOPIC = 3  # the LLM reads each anew
 
 
 def build_prompt(turn: Turn, budget_tokens: int) -> list[Message]:
     """The messages for the LLM, at most `budget_tokens` by our estimate as long as dropping history can help."""
     before = opening(turn.language, turn.hsk_level)
     message = Message(Role.USER, turn.message)
-    if prompt_tokens([*before, *(on_topic := _on_the_topic(turn)), message]) > budget_tokens:
+    on_topic = _on_the_topic(turn)
+    if prompt_tokens([*before, *on_topic, message]) > budget_tokens:
         on_topic = []
     history = fit_history([*before, *on_topic], turn.history, message, budget_tokens)
     return [*before, *history, *on_topic, message]
