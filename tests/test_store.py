@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -224,6 +225,16 @@ def test_many_processes_open_a_new_database_at_once(database_url: str) -> None:
     ]
     told = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
     assert told == [("", 0)] * 4
+
+
+def test_a_new_file_that_another_process_is_making_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "megatalk.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("megaservice.store.database.time.sleep", lambda _: other.execute("COMMIT"))
+        open_database(f"sqlite:///{tmp_path}/megatalk.db", audio_dir=NOWHERE)
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_newer_database_stops_the_start(database_url: str) -> None:

@@ -1,6 +1,8 @@
 """Opens the database that DATABASE_URL names and brings its tables to this version's."""
 
 import logging
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from megaservice.errors import SettingsError
 from megaservice.logs import fields
@@ -133,6 +135,14 @@ def _migrate(engine: Engine) -> None:
 
 def _use_wal(engine: Engine) -> None:
     """Readers and the writer then do not wait for each other. A file system that cannot do it keeps its own mode."""
+    give_up = time.monotonic() + _MIGRATION_WAIT_MS / 1000
     with engine.execution_options(begin=None).connect() as connection:  # no transaction may be open
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {_MIGRATION_WAIT_MS}")
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        while True:
+            try:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                return
+            except OperationalError as exc:  # of two that switch at once SQLite refuses one, however long it may wait
+                if getattr(exc.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
