@@ -1,7 +1,8 @@
 """The learner's words are never lost: not when the page's server goes or comes back just as they are sent."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -152,8 +153,14 @@ def test_turn_that_had_begun_is_found_and_not_sent_twice(
 
 def relay(megaservice_url: str, after_turn: list[Callable[[], None]]) -> FastAPI:
     """Before MegaService; `after_turn` is called when it has taken a turn, before the page is told so."""
-    app = FastAPI()
     megaservice = httpx.AsyncClient(base_url=megaservice_url, timeout=60)
+
+    @asynccontextmanager
+    async def closing_its_client(_: FastAPI) -> AsyncGenerator[None]:
+        async with megaservice:
+            yield
+
+    app = FastAPI(lifespan=closing_its_client)
 
     @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     async def pass_on(request: Request, path: str) -> Response:
