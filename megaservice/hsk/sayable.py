@@ -27,6 +27,10 @@ _NO_PLACE_BEHIND = ("可以", "能", "会", "要", "应该", "得", "就", "也"
 _BEGIN_LIKE_OTHERS = word_set("长城 长江 重庆 加拿大 南京 广州 成都 天津")  # 有深度 is meant
 _NOODLES = word_set("面包 面条 面条儿")  # 两面 is meant
 _BEGUN_ALIKE = [("分", "开始"), ("学", "问题")]  # 分开 and 学问 are meant, if not by far
+# At HSK 1: 字面, 读法, 再说 and 有德 are meant, or nothing much: 我们都是好孩子, 北京是个大好, 你有什么好吃的？
+_LOST: list[Chain] = [("字", "面包"), ("读", "法语"), ("再", "说话"), ("有", "德国"), ("有", "爱")]
+_LOST += [("我们", "都", "是"), ("是", "好", "孩子"), *product(["大"], ["好", "好玩", "好玩儿", "好去"])]
+_LOST += product(["什么"], ["好吃", "好玩", "好玩儿"])
 _BOUND = {"先生": ("的先生", "个先生", "位先生"), "元": ("多少元",)}  # alone 先 and 元旦 are meant
 _GOOD = word_set("好 好听 好看 好人 好事 好事儿 好好")  # behind 什么 for 好办法
 _NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 好事 坏事 出事 有事 一下 一会")  # 这儿 is meant
@@ -140,6 +144,8 @@ class Sayable:
         if level <= _HIGHEST_LEVEL_OF_DEEDS:
             yield from product(_DEGREES, (word for word in words - _FELT if self._is_deed(word) or word[0] == "有"))
             yield from product(["什么"], _GOOD)
+        if level == 1:
+            yield from _LOST
 
     def _is_at(self, word: str, level: int) -> bool:
         at, origin = self._levels.of_word(word)
