@@ -36,10 +36,9 @@ _BOUND = {"先生": ("的先生", "个先生", "位先生"), "元": ("多少元"
 _GOOD = word_set("好 好听 好看 好人 好事 好事儿 好好")  # behind 什么 for 好办法
 _NO_SON_BEHIND = word_set("玩 好玩 这 那 哪 一点 有点 点 事 没事 好事 坏事 出事 有事 一下 一会")  # 这儿 is meant
 _LIKELIER_THAN_THE_WHOLE = 3.0
-# What commonly stands between the halves of a separable verb: 见了一次面.
-_GAPS = [tuple(gap) for gap in ("了", "过", "个", "一次", "了一次", "了个")]
-_GAPS_AT_1: list[Chain] = [("的",), ("什么",), ("了", "什么")]  # 唱什么歌
-_HIGHEST_LEVEL_OF_GAPS = 2
+# What stands between the halves of a separable verb: 见了一次面. 唱什么歌 is worth the grammar's growth at HSK 1 only.
+_COMMON_GAPS: list[Chain] = [tuple(gap) for gap in ("了", "过", "个", "一次", "了一次", "了个")]
+_GAPS = {1: [*_COMMON_GAPS, ("的",), ("什么",), ("了", "什么")], 2: _COMMON_GAPS}
 _DOUBLED = word_set("高兴 干净 漂亮 清楚 认真 开心 舒服 快乐 安静 平安 明白 健康 热闹 简单 轻松 随便")  # as AABB
 _NOT_DOUBLED = word_set("起床 生病 觉得 谢谢")
 _NUMERALS = "零〇一二三四五六七八九十两百千万亿几半"
@@ -118,11 +117,10 @@ class Sayable:
             for chain in _chains(word, words, beginning if is_common else {}, ending if is_common else {}):
                 if chain not in found:
                     found[chain] = not self._is_clean("".join(chain), level)
-        gaps = [*_GAPS, *_GAPS_AT_1] if level == 1 else _GAPS
-        for verb in self._lexicon.separable if level <= _HIGHEST_LEVEL_OF_GAPS else ():
+        for verb in self._lexicon.separable if level in _GAPS else ():
             is_met = verb[0] in words and verb[1] in words and self._lexicon.costs.get(verb, 99) <= _RAREST_MET[level]
             if is_met and self._is_above(verb, level):
-                apart = ((verb[0], *gap, verb[1]) for gap in gaps if all(word in words for word in gap))
+                apart = ((verb[0], *gap, verb[1]) for gap in _GAPS[level] if all(word in words for word in gap))
                 found |= {chain: not self._is_clean("".join(chain), level) for chain in apart}
         flagged = {chain for chain, is_flagged in found.items() if is_flagged}
         if level in _RAREST_MET_IN_HALVES:
