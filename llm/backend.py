@@ -26,6 +26,7 @@ class Sampling:
     seed: int = 0
     regex: str | None = None
     grammar: str | None = None
+    is_judgement: bool = False  # nothing is written: what stands is judged as a finished reply
 
 
 class Generation(Protocol):
@@ -35,13 +36,25 @@ class Generation(Protocol):
         """Tokens since the last call, and "stop" or "length" with the last of them."""
         ...
 
+    @property
+    def log_odds(self) -> float | None:
+        """That the reply answers its message: of a judgement, once it is read."""
+        ...
+
     def cancel(self) -> None: ...
 
 
 class Backend(Protocol):
     """A loaded model. `encode_chat` may be called from any thread, all else from one."""
 
-    def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]: ...
+    def encode_chat(self, messages: Sequence[ChatMessage], reply: str = "") -> list[int]:
+        """The prompt, and behind it as much as is there of its reply."""
+        ...
+
+    @property
+    def judges(self) -> bool:
+        """Whether the model judges replies."""
+        ...
 
     def decode(self, token_ids: Sequence[int]) -> str: ...
 

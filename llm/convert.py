@@ -17,18 +17,27 @@ SaveModel = Callable[[Path], None]
 
 def convert(gguf_path: Path, folder: Path, model_id: str, tell: Callable[[str], None], save: SaveModel) -> Prepared:
     """The model folder, made or found. Raises ModelUnusable and WeightsError."""
+
+    def fill(working: Path) -> None:
+        require_room(working.parent, int(gguf_path.stat().st_size * _FOLDER_PER_FILE))
+        tell("converting (half a minute or so)")
+        # The runtime writes beside the file it reads, so the file is shown to it in our folder.
+        link = working / "model.gguf"
+        link.symlink_to(gguf_path.resolve())
+        save(link)
+        link.unlink()
+
+    return make(folder, model_id, fill)
+
+
+def make(folder: Path, model_id: str, fill: Callable[[Path], None]) -> Prepared:
+    """The model folder, found, or filled and published. Raises what `fill` raises, and WeightsError."""
     with disk_faults_told(folder.parent), locked(folder):
         if (found := store.find(folder)) is not None:
             return found
-        require_room(folder.parent, int(gguf_path.stat().st_size * _FOLDER_PER_FILE))
-        tell("converting (half a minute or so)")
         working = store.working_folder(folder)
         try:
-            # The runtime writes beside the file it reads, so the file is shown to it in our folder.
-            link = working / "model.gguf"
-            link.symlink_to(gguf_path.resolve())
-            save(link)
-            link.unlink()
+            fill(working)
             return store.publish(working, folder, model_id)
         finally:
             shutil.rmtree(working, ignore_errors=True)

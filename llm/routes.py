@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, Coroutine, Sequence
@@ -13,14 +14,17 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from llm import faults
+from llm.backend import Sampling
 from llm.errors import GenerationFailed
 from llm.faults import RequestRefused
 from llm.runner import Runner, Status, Ticket
-from llm.schemas import ChatRequest
+from llm.schemas import ChatRequest, ClassifyRequest
 
 router = APIRouter()
 
 _CLIENT_CLOSED_REQUEST = 499
+_JUDGEMENT = Sampling(max_tokens=1, temperature=0, is_judgement=True)
+_LABELS = ("fails", "answers")
 T = TypeVar("T")
 
 
@@ -61,9 +65,7 @@ async def models(request: Request) -> dict[str, object]:
 async def chat_completions(body: ChatRequest, request: Request) -> Response:
     runner, served = _runner(request), _served(request)
     prompt_ids = runner.encode_chat([message.as_chat() for message in body.messages])
-    if body.model not in (None, "", served.model_id):
-        message = f"The model `{body.model}` does not exist. Valid aliases: {served.model_id}."
-        raise RequestRefused(message, param="model", status=404, kind="NotFoundError")
+    _check_model(body.model, served)
     samplings = body.samplings(_reply_tokens(body, len(prompt_ids), served.max_model_len))
     answer = _Answer(served.model_id, len(prompt_ids))
     async with AsyncExitStack() as stack:
@@ -75,9 +77,52 @@ async def chat_completions(body: ChatRequest, request: Request) -> Response:
         return Response(status_code=_CLIENT_CLOSED_REQUEST) if whole is None else JSONResponse(whole)
 
 
+@router.post("/classify")
+async def classify(body: ClassifyRequest, request: Request) -> Response:
+    """Whether the last message, the assistant's, answers what stands before it: `answers` or `fails`, and how likely.
+
+    404 where the model judges nothing.
+    """
+    runner, served = _runner(request), _served(request)
+    *messages, reply = (message.as_chat() for message in body.messages)
+    prompt_ids = runner.encode_chat(messages, reply.content)
+    _check_model(body.model, served)
+    if not runner.judges:
+        message = f"The model `{served.model_id}` does not support the Classification API."
+        raise RequestRefused(message, param="model", status=404, kind="NotFoundError")
+    _check_length(len(prompt_ids) + 1, 1, served.max_model_len)  # the question is a token too
+    async with runner.writing(prompt_ids, [_JUDGEMENT]) as [ticket]:
+        piece = await _unless_gone(request, ticket.pieces.get())
+    if piece is None:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    if isinstance(piece, GenerationFailed):
+        raise piece
+    if piece.log_odds is None:
+        raise GenerationFailed("the cache has no room for the conversation")
+    probability = 1 / (1 + math.exp(-piece.log_odds))
+    label = _LABELS[int(probability >= 0.5)]
+    judgement = {"index": 0, "label": label, "probs": [1 - probability, probability], "num_classes": len(_LABELS)}
+    tokens = len(prompt_ids)
+    usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+    head = {"id": f"classify-{uuid.uuid4().hex}", "object": "list", "created": int(time.time())}
+    return JSONResponse(head | {"model": served.model_id, "data": [judgement], "usage": usage})
+
+
+def _check_model(model: str | None, served: Served) -> None:
+    if model not in (None, "", served.model_id):
+        message = f"The model `{model}` does not exist. Valid aliases: {served.model_id}."
+        raise RequestRefused(message, param="model", status=404, kind="NotFoundError")
+
+
 def _reply_tokens(body: ChatRequest, prompt_tokens: int, max_model_len: int) -> int:
-    """How many tokens the reply may have. Raises RequestRefused in vLLM's words."""
+    """How many tokens the reply may have. Raises RequestRefused."""
     wanted = body.limit
+    _check_length(prompt_tokens, wanted, max_model_len)
+    return max_model_len - prompt_tokens if wanted is None else wanted
+
+
+def _check_length(prompt_tokens: int, wanted: int | None, max_model_len: int) -> None:
+    """Raises RequestRefused in vLLM's words."""
     if wanted is not None and wanted > max_model_len:
         raise RequestRefused(
             f"max_tokens={wanted} cannot be greater than max_model_len={max_model_len}. Please request fewer output "
@@ -92,7 +137,6 @@ def _reply_tokens(body: ChatRequest, prompt_tokens: int, max_model_len: int) -> 
             f"output tokens. (parameter=input_tokens, value={prompt_tokens})",
             param="input_tokens",
         )
-    return max_model_len - prompt_tokens if wanted is None else wanted
 
 
 class _Answer:

@@ -34,6 +34,7 @@ class Piece:
     text: str
     token_count: int
     finish_reason: str | None = None
+    log_odds: float | None = None  # of a judgement
 
 
 @dataclass(slots=True, eq=False)
@@ -85,9 +86,14 @@ class Runner:
         if self._backend is not None:  # else it loads, which nothing but the end of the process stops
             self._thread.join(_CLOSE_SECONDS)
 
-    def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
-        """Raises NotReady."""
-        return self._ready_backend().encode_chat(messages)
+    def encode_chat(self, messages: Sequence[ChatMessage], reply: str = "") -> list[int]:
+        """See Backend. Raises NotReady."""
+        return self._ready_backend().encode_chat(messages, reply)
+
+    @property
+    def judges(self) -> bool:
+        """See Backend. Raises NotReady."""
+        return self._ready_backend().judges
 
     @asynccontextmanager
     async def writing(
@@ -187,5 +193,5 @@ def _forward(running: _Running) -> bool:
         if reason is None:
             running.generation.cancel()
         reason = "stop"
-    running.ticket.post(Piece(text, len(token_ids), reason))
+    running.ticket.post(Piece(text, len(token_ids), reason, running.generation.log_odds))
     return reason is not None

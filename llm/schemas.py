@@ -1,11 +1,11 @@
-"""The body of POST /v1/chat/completions, as vLLM takes it; what we do not know is passed over, as there."""
+"""The bodies of requests, as vLLM takes them; what we do not know is passed over, as there."""
 
 import re
 import secrets
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from llm.backend import ChatMessage, Sampling
 
@@ -32,6 +32,18 @@ class Message(_Wire):
     def as_chat(self) -> ChatMessage:
         content = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
         return ChatMessage("system" if self.role == "developer" else self.role, content)
+
+
+class ClassifyRequest(_Wire):
+    messages: Annotated[list[Message], Field(min_length=2)]
+    model: str | None = None
+
+    @field_validator("messages")
+    @classmethod
+    def _ends_with_a_reply(cls, messages: list[Message]) -> list[Message]:
+        if messages[-1].role != "assistant" or not messages[-1].as_chat().content:
+            raise ValueError("the last message must be the assistant's reply")
+        return messages
 
 
 class StreamOptions(_Wire):

@@ -52,7 +52,7 @@ def working_folder(folder: Path) -> Path:
 
 def publish(working: Path, folder: Path, model_id: str) -> Prepared:
     """Give a finished working folder its name, only after its bytes are on the disk."""
-    files = {path.name: path.stat().st_size for path in working.iterdir()}
+    files = {path.name: path.stat().st_size for path in working.iterdir() if path.name != _MANIFEST}
     manifest = json.dumps({"model_id": model_id, "files": files}, indent=1)
     (working / _MANIFEST).write_text(manifest, encoding="utf-8")
     for path in [*working.iterdir(), working]:

@@ -89,7 +89,7 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("path", re.findall(r"`((?:docs|megaservice|megatalk|tests|tts)/[^`]+)`", NOTICE))
+@pytest.mark.parametrize("path", re.findall(r"`((?:docs|llm|megaservice|megatalk|scripts|tests|tts)/[^`]+)`", NOTICE))
 def test_what_the_notice_names_is_there(path: str) -> None:
     assert list(ROOT.glob(path))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import weights
-from llm import models, store
+from llm import judge, models, store
 from llm.catalogue import OFFICIAL
 from llm.convert import convert
 from llm.errors import ModelUnusable
@@ -45,6 +46,11 @@ def save(gguf_path: Path) -> None:
     (gguf_path.parent / "openvino_model.bin").write_bytes(gguf_path.read_bytes())
 
 
+def teach(plain: Path, folder: Path, judge_path: Path) -> None:
+    shutil.copytree(plain, folder, dirs_exist_ok=True)
+    (folder / "taught").write_bytes(judge_path.read_bytes())
+
+
 class Registry:
     """weights.fetch that has one file and counts who asks."""
 
@@ -62,7 +68,7 @@ class Registry:
 def prepared_by(hub_url: str, registry: Registry, told: list[str] | None = None) -> Prepared:
     hub = hub_url.removesuffix("/model.gguf")
     tell: Callable[[str], None] = (told if told is not None else []).append
-    return models.prepare(Settings(hub_url=hub), tell, silent, Workshop(PINNED, registry, save))
+    return models.prepare(Settings(hub_url=hub), tell, silent, Workshop(PINNED, registry, save, teach))
 
 
 def test_the_hubs_official_model_comes_first_and_is_asked_for_once() -> None:
@@ -121,6 +127,56 @@ def test_a_model_that_is_here_is_kept_to_when_the_hub_comes_back() -> None:
     with Hub(content=GGUF).serving() as url:
         assert prepared_by(url, registry) == first
     assert len(registry.asked) == 1
+
+
+@pytest.fixture
+def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The judge of the registry's model: a file of the test's own."""
+    monkeypatch.setattr(judge, "_FILES", tmp_path)
+    path = judge.path_for(Settings().registry_model)
+    path.write_bytes(b"some")
+    return path
+
+
+def test_the_registrys_model_is_given_its_judge(judged: Path, cache: Path) -> None:
+    registry = Registry()
+    first = prepared_by("none", registry)
+    assert (first.path / "taught").read_bytes() == b"some"
+    assert [path for path in (cache / "llm").iterdir() if path.is_dir()] == [first.path]
+    judged.write_bytes(b"others")
+    second = prepared_by("none", registry)
+    assert (second.path / "taught").read_bytes() == b"others"
+    assert models.find(Settings()) == prepared_by("none", registry) == second
+    assert len(registry.asked) == 2
+
+
+def test_a_model_of_before_there_was_a_judge_is_given_it_without_a_download(judged: Path, cache: Path) -> None:
+    judged.unlink()
+    plain = prepared_by("none", Registry())
+    assert not (plain.path / "taught").exists()
+    judged.write_bytes(b"some")
+    hub, registry = Hub(content=GGUF), Registry()
+    with hub.serving() as url:
+        taught = prepared_by(url, registry)
+    assert (hub.asked, registry.asked) == ([], [])
+    assert (taught.model_id, (taught.path / "taught").read_bytes()) == (plain.model_id, b"some")
+    assert [path for path in (cache / "llm").iterdir() if path.is_dir()] == [taught.path]
+
+
+def test_a_model_that_no_judge_fits_is_served_without_one(judged: Path) -> None:
+    def teach(plain: Path, folder: Path, judge_path: Path) -> None:
+        raise ModelUnusable("The judge does not fit.")
+
+    told: list[str] = []
+    workshop = Workshop(PINNED, Registry(), save, teach)
+    prepared = models.prepare(Settings(hub_url="none"), told.append, silent, workshop)
+    assert store.find(prepared.path) == prepared
+    assert told[-1] == "it is served without its judge: The judge does not fit."
+
+
+def test_a_judge_that_does_not_fit_is_an_error_that_says_so(tmp_path: Path, judged: Path) -> None:
+    with pytest.raises(ModelUnusable, match=r"judge of .*npz does not fit"):
+        judge.teach(tmp_path / "plain", tmp_path / "folder", judged)
 
 
 def test_the_source_file_is_given_up_once_it_is_converted(cache: Path) -> None:
@@ -185,7 +241,7 @@ def test_ones_own_folder_is_served_as_it_is(tmp_path: Path) -> None:
 def test_ones_own_gguf_file_is_converted_once_and_kept(tmp_path: Path) -> None:
     gguf_path = tmp_path / "mine.gguf"
     gguf_path.write_bytes(b"one")
-    settings, workshop = Settings(model_path=gguf_path), Workshop(PINNED, Registry(), save)
+    settings, workshop = Settings(model_path=gguf_path), Workshop(PINNED, Registry(), save, teach)
     first = models.prepare(settings, print, silent, workshop)
     assert (first.model_id, models.find(settings)) == ("mine", first)
     gguf_path.write_bytes(b"another")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -201,6 +202,67 @@ async def test_a_faulty_request_is_refused_in_vllms_shape(
         error = response.json()["error"]
         assert words in error["message"]
         assert (error["param"], error["code"]) == (param, status)
+
+
+JUDGED = {"messages": [{"role": "user", "content": "几点？"}, {"role": "assistant", "content": "三点。"}]}
+
+
+@pytest.mark.parametrize(("log_odds", "label"), [(1.5, "answers"), (0.0, "answers"), (-1.5, "fails")])
+async def test_a_reply_is_classified_in_vllms_shape(log_odds: float, label: str) -> None:
+    backend = ScriptedBackend(log_odds=log_odds)
+    async with serving(loading(backend)) as client:
+        answer = (await client.post("/classify", json=JUDGED | {"model": MODEL})).json()
+    probability = 1 / (1 + math.exp(-log_odds))
+    assert answer.pop("id").startswith("classify-")
+    assert answer.pop("created") > 0
+    assert answer == {
+        "object": "list",
+        "model": MODEL,
+        "data": [
+            {
+                "index": 0,
+                "label": label,
+                "probs": pytest.approx([1 - probability, probability]),
+                "num_classes": 2,
+            }
+        ],
+        "usage": {"prompt_tokens": 18, "completion_tokens": 0, "total_tokens": 18},
+    }
+    assert [list(prompt) for prompt in backend.prompts] == [[ChatMessage("user", "几点？")]]
+    assert [sampling.is_judgement for sampling in backend.samplings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "words"),
+    [
+        (JUDGED | {"model": "another"}, 404, "model", "does not exist"),
+        (ASK, 400, "messages", "at least 2"),
+        ({"messages": JUDGED["messages"][::-1]}, 400, "messages", "must be the assistant's reply"),
+        ({"messages": [*JUDGED["messages"][:1], {"role": "assistant", "content": ""}]}, 400, "messages", "reply"),
+        ({"messages": [{"role": "user", "content": "x" * 100}, *JUDGED["messages"][1:]]}, 400, "input_tokens", "100"),
+    ],
+)
+async def test_a_faulty_classification_is_refused(body: dict[str, Any], status: int, param: str, words: str) -> None:
+    async with serving(loading(ScriptedBackend(log_odds=1))) as client:
+        response = await client.post("/classify", json=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (status, status, param)
+    assert words in error["message"]
+
+
+async def test_a_conversation_that_the_cache_has_no_room_for_is_no_judgement() -> None:
+    backend = ScriptedBackend(log_odds=1)
+    backend.has_room = False
+    async with serving(loading(backend)) as client:
+        response = await client.post("/classify", json=JUDGED)
+    assert (response.status_code, "no room" in response.json()["error"]["message"]) == (500, True)
+
+
+async def test_a_model_without_a_judge_says_so() -> None:
+    async with serving(loading(ScriptedBackend())) as client:
+        response = await client.post("/classify", json=JUDGED)
+    assert response.status_code == 404
+    assert "does not support the Classification API" in response.json()["error"]["message"]
 
 
 async def test_a_body_that_is_no_json_is_a_400() -> None:

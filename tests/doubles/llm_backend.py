@@ -9,7 +9,8 @@ from llm.errors import GenerationFailed
 
 
 class ScriptedGeneration:
-    def __init__(self, text: str, max_tokens: int) -> None:
+    def __init__(self, text: str, max_tokens: int, log_odds: float | None = None) -> None:
+        self.log_odds = log_odds
         whole = list(text.encode())
         self._left = deque(whole[:max_tokens])
         self._reason = "stop" if len(whole) <= max_tokens else "length"
@@ -33,9 +34,16 @@ class ScriptedGeneration:
 
 
 class ScriptedBackend:
-    """Writes `replies` one after another, a byte a step. With `paced`, each step waits for a `permit()`."""
+    """Writes `replies` one after another, a byte a step. With `paced`, each step waits for a `permit()`.
 
-    def __init__(self, *replies: str, paced: bool = False, fails_at_step: int | None = None) -> None:
+    With `log_odds` it gives judgements, all of them these.
+    """
+
+    def __init__(
+        self, *replies: str, paced: bool = False, fails_at_step: int | None = None, log_odds: float | None = None
+    ) -> None:
+        self._log_odds = log_odds
+        self.has_room = True
         self._replies = deque(replies)
         self._fails_at_step = fails_at_step
         self._permits = threading.Semaphore(0) if paced else None
@@ -48,16 +56,23 @@ class ScriptedBackend:
         assert self._permits is not None
         self._permits.release(steps)
 
-    def encode_chat(self, messages: Sequence[ChatMessage]) -> list[int]:
+    @property
+    def judges(self) -> bool:
+        return self._log_odds is not None
+
+    def encode_chat(self, messages: Sequence[ChatMessage], reply: str = "") -> list[int]:
         self.prompts.append(messages)
-        return list("".join(message.content for message in messages).encode())
+        return list(("".join(message.content for message in messages) + reply).encode())
 
     def decode(self, token_ids: Sequence[int]) -> str:
         return bytes(token_ids).decode(errors="replace")
 
     def add(self, prompt_ids: Sequence[int], sampling: Sampling) -> Generation:
         self.samplings.append(sampling)
-        self.generations.append(ScriptedGeneration(self._replies.popleft(), sampling.max_tokens))
+        reply = "x" if sampling.is_judgement else self._replies.popleft()
+        self.generations.append(
+            ScriptedGeneration(reply, sampling.max_tokens, self._log_odds if self.has_room else None)
+        )
         return self.generations[-1]
 
     def step(self) -> None:
