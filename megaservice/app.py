@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
             settings.HSK_REPAIR_SAMPLES,
             settings.HSK_REPAIR_BUDGET_SECONDS,
             parse_rungs(settings.HSK_REPAIR_UNCONSTRAINED),
+            parse_levels(settings.HSK_JUDGE),
         ),
         {standard: Constraints(lexicon, grader, standard) for standard in Standard},
         parse_levels(settings.HSK_CONSTRAINT),

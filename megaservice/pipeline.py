@@ -29,7 +29,7 @@ from megaservice.models import (
 )
 from megaservice.protocols import ChatModel, SpeechChain
 from megaservice.repair import Ladders, Piece
-from megaservice.text.splitter import SentenceSplitter
+from megaservice.text.splitter import JUDGED_LIMITS, SentenceSplitter
 from megaservice.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -87,10 +87,11 @@ class _Run:
         self._started = clock()
         self._timings = Timings()
         self._to_speak: asyncio.Queue[tuple[Sentence, str] | None] = asyncio.Queue(_QUEUE_LENGTH)
-        self._splitter = SentenceSplitter(turn.language)
         self._ladders = ladders
         self._writer = Writer(turn, chat, max_tokens, ladders)
         self._ladder = self._writer.ladder
+        is_judged = self._ladder is not None and self._ladder.is_judged
+        self._splitter = SentenceSplitter(turn.language, JUDGED_LIMITS if is_judged else None)
         self._finish_reason = FinishReason.STOP
         self._reply = ""
         self._sentences = 0

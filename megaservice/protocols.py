@@ -31,6 +31,18 @@ class ChatModel(Protocol):
         """`count` whole replies in one request, or what the server gives of them. Raises LLMError."""
         ...
 
+    @property
+    def judges(self) -> bool:
+        """Whether the server was seen to judge replies."""
+        ...
+
+    async def likelihood(self, messages: Sequence[Message]) -> float | None:
+        """How likely the last message, a reply, answers what stands before it, from 0 to 1; None where nobody judges.
+
+        Never raises.
+        """
+        ...
+
     async def meet(self) -> bool:
         """Whether a server is ready that was not met before; it is asked which constraint it obeys. Never raises."""
         ...

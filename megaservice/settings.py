@@ -117,6 +117,10 @@ class Settings(BaseSettings):
         "off",  # each message with a hard word is a grammar of its own, which the server compiles and keeps
         description="Levels at which the words of the learner's own message need no level: `auto`, `auto:4-6`; `off`.",
     )
+    HSK_JUDGE: str = Field(
+        "auto:1",
+        description="Levels at which the LLM judges its later sentences, where it can: `auto`, `auto:1-3`; `off`.",
+    )
     HSK_REPAIR: str = Field(
         "best:1-3,kept:1-3,stock:1-3",
         description="Cures for sentences above the level, each with or without levels (`retry:1-3`); or `off`.",
@@ -150,7 +154,7 @@ class Settings(BaseSettings):
     MEGASERVICE_MAX_RUNNING_TURNS: int = Field(8, ge=1, description="Turns at work at once; above it a 503.")
     MEGASERVICE_TURNS_KEPT: int = Field(200, ge=1, description="Finished turns held in memory.")
 
-    @field_validator("HSK_CONSTRAINT", "HSK_OWN_WORDS")
+    @field_validator("HSK_CONSTRAINT", "HSK_OWN_WORDS", "HSK_JUDGE")
     @classmethod
     def _hsk_levels(cls, value: str) -> str:
         parse_levels(value)

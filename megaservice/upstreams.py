@@ -66,7 +66,7 @@ class ConstraintState:
 
 @dataclass(frozen=True, slots=True)
 class LLMInfo:
-    """The LLM server as /debug/llm-info shows it."""
+    """The LLM server as /debug/llm-info shows it. `judges`: it tells how likely a reply answers."""
 
     endpoint: str
     model: str
@@ -74,6 +74,7 @@ class LLMInfo:
     ready: bool
     detail: str
     constraint: ConstraintState
+    judges: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from megaservice.errors import LLMProtocolError, LLMRejected, TooLarge
 from megaservice.hsk.constraint import Constraint
-from megaservice.models import FinishReason, Message, ReplyDelta, ReplyEnd, Turn
+from megaservice.models import FinishReason, Message, ReplyDelta, ReplyEnd, Role, Turn
 from megaservice.prompts.builder import build_prompt, reply_limit
 from megaservice.protocols import ChatModel
 from megaservice.repair import Ladders, Piece
@@ -79,6 +79,15 @@ class Writer:
             [piece async for piece in self.cut(_whole(*reply), SentenceSplitter(self._turn.language))]
             for reply in replies
         ]
+
+    @property
+    def judges(self) -> bool:
+        """See Asking."""
+        return self._chat.judges
+
+    async def likelihood(self, reply: str) -> float | None:
+        """See Asking."""
+        return await self._chat.likelihood([*self._prompt, Message(Role.ASSISTANT, reply)])
 
     async def _stream_reply(self) -> AsyncGenerator[ReplyDelta | ReplyEnd]:
         """The LLM's answer to a prompt that fits: where the server counts more tokens than we do, a shorter one."""

@@ -25,6 +25,8 @@ class FakeChat:
         self.prompts: list[list[Message]] = []
         self.max_tokens: list[int] = []
         self.constraints: list[Constraint | None] = []
+        self.likelihoods: dict[str, float] = {}
+        self.judged: list[str] = []
         self.obeys = False
         self.met = False
         self.closed = 0
@@ -58,6 +60,14 @@ class FakeChat:
         stream = self.stream(messages, max_tokens=max_tokens, constraint=constraint)
         texts = [part.text async for part in stream if isinstance(part, ReplyDelta)]
         return tuple((text, FinishReason.STOP) for text in texts[:count])
+
+    @property
+    def judges(self) -> bool:
+        return bool(self.likelihoods)
+
+    async def likelihood(self, messages: Sequence[Message]) -> float | None:
+        self.judged.append(messages[-1].content)
+        return self.likelihoods.get(messages[-1].content)
 
     async def meet(self) -> bool:
         was_met, self.met = self.met, (await self.readiness()).ready

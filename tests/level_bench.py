@@ -91,6 +91,13 @@ class WithoutExamples:
     ) -> tuple[tuple[str, FinishReason], ...]:
         return await self._chat.several(messages, count=count, max_tokens=max_tokens, constraint=constraint)
 
+    @property
+    def judges(self) -> bool:
+        return self._chat.judges
+
+    async def likelihood(self, messages: Sequence[Message]) -> float | None:
+        return await self._chat.likelihood(messages)
+
     async def meet(self) -> bool:
         return await self._chat.meet()
 
@@ -160,6 +167,7 @@ def _ladders(settings: Settings, grader: Grader, constraints: dict[Standard, Con
         parse_rungs(settings.HSK_REPAIR if mode in (Mode.REPAIR, Mode.CONSTRAINT) else "off"),
         settings.HSK_REPAIR_SAMPLES,
         settings.HSK_REPAIR_BUDGET_SECONDS,
+        judged_levels=parse_levels(settings.HSK_JUDGE if mode is Mode.CONSTRAINT else "off"),
     )
     constrained = parse_levels(settings.HSK_CONSTRAINT if mode is Mode.CONSTRAINT else "off")
     return Ladders(grader, rules, constraints, constrained)

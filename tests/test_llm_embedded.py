@@ -12,6 +12,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
+from llm import judge
+from llm.catalogue import REGISTRY_IDS
 from megaservice.hsk import Grader, Lexicon
 from megaservice.hsk.constraint import Constraints
 from megaservice.llm import ChatClient
@@ -27,6 +29,7 @@ SYSTEM: ChatCompletionMessageParam = {
     "role": "system",
     "content": "你是一位中文老师。只说简体中文，每次说一两句短句。",
 }
+JUDGED = {model_id for name, model_id in REGISTRY_IDS.items() if judge.path_for(name).is_file()}
 HELLO: list[ChatCompletionMessageParam] = [SYSTEM, {"role": "user", "content": "你好！你叫什么名字？"}]
 STORY: list[ChatCompletionMessageParam] = [SYSTEM, {"role": "user", "content": "请从一数到一百，每个数字都写出来。"}]
 
@@ -102,6 +105,25 @@ async def test_a_turns_reply_is_held_to_its_levels_words(url: str) -> None:
     for text in (first, *(text for text, _ in replies)):
         assert Grammar(constraint.grammar).accepts(text), text
         assert grader.grade(text, 1).in_level, text
+
+
+async def test_a_reply_that_answers_is_told_from_one_that_does_not(url: str) -> None:
+    chat = ChatClient(f"{url}/v1", "auto")
+    told = [*opening(Language.ZH, 1), Message(Role.USER, "我爱喝茶。")]
+    try:
+        assert await chat.meet()
+        if (info := await chat.info()).model not in JUDGED:
+            pytest.skip(f"{info.model} has no judge: only the registry's 1.5B has")
+        assert info.judges
+        good, bad = [
+            await chat.likelihood([*told, Message(Role.ASSISTANT, reply)])
+            for reply in ("我也爱喝茶。你爱喝什么茶？", "他是很人的。你买了几个飞机？")
+        ]
+    finally:
+        await chat.aclose()
+    assert good is not None
+    assert bad is not None
+    assert good > 0.5 > bad
 
 
 async def test_a_character_that_comes_in_bytes_is_not_lost(client: httpx.AsyncClient) -> None:

@@ -149,6 +149,53 @@ async def test_a_reply_that_is_not_held_climbs_rungs_of_its_own(tmp_path: Path) 
     assert (texts(events), report(events).rung, len(chat.prompts)) == ([HARD], Rung.WRITTEN, 1)
 
 
+JUDGED = replace(LADDERS, rules=replace(HELD.rules, judged_levels=frozenset({1})))
+
+
+async def test_a_later_sentence_that_makes_no_sense_is_left_out(tmp_path: Path) -> None:
+    first, second, third = "我今天很高兴。", "你的家里有几个很好看的苹果？", "我们去学校吧！"
+    chat = FakeChat([first, second, third, STOP])
+    chat.likelihoods = {first + second: 0.7, first + third: 0.8}
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=JUDGED)
+    assert texts(events) == [first, third]
+    assert report(events).rung is Rung.WRITTEN
+    assert (chat.judged, len(chat.prompts)) == (list(chat.likelihoods), 1)
+
+
+async def test_where_nobody_judges_short_sentences_stay_together(tmp_path: Path) -> None:
+    chat = FakeChat(["我今天很高兴。", "我们去学校。", "你呢？", STOP])
+    assert texts(await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=JUDGED)) == [
+        "我今天很高兴。",
+        "我们去学校。你呢？",
+    ]
+    chat.likelihoods = {"我今天很高兴。": 1}
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=JUDGED)
+    assert texts(events) == ["我今天很高兴。", "我们去学校。", "你呢？"]
+
+
+@pytest.mark.parametrize("turn", [TURN, replace(TURN, language=Language.EN), replace(TURN, hsk_level=2)])
+async def test_other_turns_are_not_judged(tmp_path: Path, turn: Turn) -> None:
+    chat = FakeChat(["我今天很高兴。", "你的家里有几个很好看的苹果？", STOP])
+    chat.likelihoods = {"我今天很高兴。你的家里有几个很好看的苹果？": 0.1}
+    events = await events_of(chat, FakeSpeech(), tmp_path, turn, ladders=JUDGED)
+    assert (len(texts(events)), chat.judged) == (2, [])
+
+
+async def test_a_judge_that_does_not_tell_is_not_asked_again(tmp_path: Path) -> None:
+    chat = FakeChat(["我今天很高兴。", "我们去学校。", "你呢？", STOP])
+    chat.likelihoods = {"我今天很高兴。我们去学校。你呢？": 0.1}
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=JUDGED)
+    assert texts(events) == ["我今天很高兴。", "我们去学校。", "你呢？"]
+    assert chat.judged == ["我今天很高兴。我们去学校。"]
+
+
+async def test_half_a_sentence_is_not_judged(tmp_path: Path) -> None:
+    chat = FakeChat(["我今天很高兴。", "我们去学校", LENGTH])
+    chat.likelihoods = {"我今天很高兴。我们去学校": 0.1}
+    events = await events_of(chat, FakeSpeech(), tmp_path, AT_1, ladders=JUDGED)
+    assert (texts(events), chat.judged) == (["我今天很高兴。", "我们去学校"], [])
+
+
 @pytest.mark.parametrize("turn", [TURN, replace(TURN, language=Language.EN), replace(TURN, hsk_level=2), AT_1])
 async def test_other_turns_are_not_held_to_words(tmp_path: Path, turn: Turn) -> None:
     chat = FakeChat(["你好！", STOP])

@@ -19,7 +19,7 @@ from megaservice.llm.faults import PROMPT_TOO_LONG
 from megaservice.llm.server import LLMServer, Timeouts
 from megaservice.llm.stream import Wait, next_text, read_to_done, whole_characters
 from megaservice.logs import PayloadLog, fields
-from megaservice.models import FinishReason, Message, ReplyDelta, ReplyEnd
+from megaservice.models import FinishReason, Message, ReplyDelta, ReplyEnd, Role
 from megaservice.repair.rules import OFF
 from megaservice.settings import Settings
 from megaservice.upstreams import ConstraintKind, LLMInfo, Readiness
@@ -32,6 +32,8 @@ _FINISH_REASONS = {
     "length": FinishReason.LENGTH,
     "abort": FinishReason.ABORT,
 }
+
+_JUDGED = (Message(Role.USER, "你好！"), Message(Role.ASSISTANT, "你好！"))
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class ChatClient:
         timeouts: Timeouts | None = None,
         payloads: PayloadLog | None = None,
         probes: bool = True,
+        asks_judge: bool = True,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
         self._server = LLMServer(
@@ -61,6 +64,8 @@ class ChatClient:
         self._top_p = top_p
         self._payloads = payloads or PayloadLog()
         self._probes = probes
+        self._asks_judge = asks_judge
+        self._judges = False
 
     @classmethod
     def from_settings(cls, settings: Settings, payloads: PayloadLog) -> Self:
@@ -78,6 +83,7 @@ class ChatClient:
             ),
             payloads=payloads,
             probes=settings.HSK_CONSTRAINT != OFF,
+            asks_judge=settings.HSK_JUDGE != OFF,
         )
 
     @property
@@ -141,11 +147,23 @@ class ChatClient:
                 break
         if not (await self._server.readiness()).ready:  # what failed was the server
             return False
+        self._judges = self._asks_judge and await self._is_judge()
         self._constraining.learn(probes)
-        _log.info(
-            "LLM server met", extra=fields(model=self._server.model_id, constraint=self._constraining.state().kind)
-        )
+        constraint = self._constraining.state().kind
+        told = fields(model=self._server.model_id, constraint=constraint, judges=self._judges)
+        _log.info("LLM server met", extra=told)
         return True
+
+    async def _is_judge(self) -> bool:
+        seconds = self._timeouts.first_token_seconds  # it may be at work on a long prompt
+        return await self._server.likelihood(_JUDGED, within_seconds=seconds) is not None
+
+    @property
+    def judges(self) -> bool:
+        return self._judges
+
+    async def likelihood(self, messages: Sequence[Message]) -> float | None:
+        return await self._server.likelihood(messages) if self._judges else None
 
     async def _probe(self, kind: ConstraintKind) -> str:
         """What comes of the field: obeyed, ignored, or the error's code."""
@@ -175,6 +193,7 @@ class ChatClient:
             readiness.ready,
             readiness.detail,
             self._constraining.state(),
+            self._judges,
         )
 
     async def _write(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -14,10 +14,13 @@ from megaservice.llm.constraining import Constraining
 from megaservice.llm.faults import Faults
 from megaservice.loading import Loading, loading_in
 from megaservice.logs import fields
+from megaservice.models import Message
 from megaservice.upstreams import Readiness
 
 # Where servers write the tokens of prompt and reply together: vLLM; then names that others use.
 _LENGTH_NAMES = ("max_model_len", "context_length", "max_context_length", "n_ctx")
+
+_CLASSES = ("fails", "answers")
 
 # As a model id: whatever the server lists first.
 _AUTO = "auto"
@@ -33,6 +36,7 @@ class Timeouts:
     first_token_seconds: float = 90.0
     between_tokens_seconds: float = 30.0
     models_seconds: float = 2.0  # a turn waits for the list of models before its prompt is cut to length
+    judge_seconds: float = 2.0  # and a sentence, before it is spoken, for the judge
 
 
 class LLMServer:
@@ -49,9 +53,10 @@ class LLMServer:
         self.faults = Faults(self.endpoint, model_id)
         self.constraining = Constraining()
         self._takes_any_model = model_id == _AUTO
-        self._health_url = base_url.rstrip("/").removesuffix("/v1") + "/health"
+        self._root_url = base_url.rstrip("/").removesuffix("/v1")
         self._max_model_len = max_model_len
         self._models_seconds = timeouts.models_seconds
+        self._judge_seconds = timeouts.judge_seconds
         self._served: tuple[str, ...] = ()
         self._context_tokens: int | None = None
         # Only connecting is timed by httpx: its read timeout starts anew with each byte, and a comment is bytes.
@@ -138,11 +143,32 @@ class LLMServer:
         self._context_tokens = served.get(self.model_id, only) or self._max_model_len
         return served
 
+    async def likelihood(self, messages: Sequence[Message], *, within_seconds: float | None = None) -> float | None:
+        """How likely the last message, a reply, answers what stands before it, from 0 to 1.
+
+        By vLLM's Classification API (https://docs.vllm.ai/en/latest/models/pooling_models), where the model's classes
+        are `fails` and `answers`. None where the server has no such model, or does not tell in time.
+        """
+        conversation = [{"role": message.role.value, "content": message.content} for message in messages]
+        try:
+            async with asyncio.timeout(within_seconds or self._judge_seconds):
+                answer = await self._http.post(
+                    f"{self._root_url}/classify",
+                    json={"model": self.model_id, "messages": conversation},
+                    headers=self.api.auth_headers,
+                )
+            judgement = answer.raise_for_status().json()["data"][0]
+            _, likelihood = map(float, judgement["probs"])
+            return likelihood if judgement["label"] == _CLASSES[likelihood >= 0.5] else None
+        except (TimeoutError, httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as exc:
+            _log.debug("no judgement", extra=fields(cause=repr(exc)))
+            return None
+
     async def _loading(self) -> Loading | None:
         """The embedded server lists no model until it can write; its /health tells what it does meanwhile."""
         try:
             async with asyncio.timeout(self._models_seconds):
-                answer = await self._http.get(self._health_url)
+                answer = await self._http.get(f"{self._root_url}/health")
         except (TimeoutError, httpx.HTTPError):
             return None
         return loading_in(answer.content)

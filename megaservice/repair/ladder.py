@@ -14,9 +14,11 @@ from megaservice.repair.meter import Meter
 from megaservice.repair.request import retry_request
 from megaservice.repair.rules import RepairRules
 from megaservice.repair.stock import stock_question
+from megaservice.text.splitter import is_finished
 
 _QUESTION_MARKS = "？?"
 _FILLERS = re.compile(r"[\W是吗呢的了啊呀]")
+_LIKELY = 0.75  # what may as well be left out has to be this likely to make sense
 _TAG_QUESTION = re.compile(r"你(?:觉得|说)?呢[？?]")  # says nothing where what it hangs on is left out
 
 
@@ -30,7 +32,7 @@ class Piece:
 
 
 class Asking(Protocol):
-    """The LLM as one turn asks it. Both raise LLMError."""
+    """The LLM as one turn asks it. `again` and `several` raise LLMError."""
 
     def again(self, request: Sequence[Message]) -> AsyncGenerator[Piece]:
         """What it answers when these follow the turn's prompt."""
@@ -38,6 +40,15 @@ class Asking(Protocol):
 
     async def several(self, count: int) -> Sequence[Sequence[Piece]]:
         """Other answers to the turn's prompt, in one request."""
+        ...
+
+    @property
+    def judges(self) -> bool:
+        """Whether the server judges replies."""
+        ...
+
+    async def likelihood(self, reply: str) -> float | None:
+        """How likely this much of a reply answers the message, from 0 to 1; None where nobody tells. Never raises."""
         ...
 
 
@@ -51,6 +62,7 @@ class Ladder:
         self._rules = rules
         self._rungs = (rules.unconstrained or rules.rungs)[meter.level]
         self._asking = asking
+        self.is_judged = asking.judges and meter.level in rules.judged_levels
         self._said = ""
 
     def hold(self) -> None:
@@ -69,6 +81,8 @@ class Ladder:
             if _is_hidden(piece) or (refused and self._is_left_alone(piece)):
                 continue
             if self._fits(self._said, piece):
+                if await self._makes_no_sense(piece):
+                    continue
                 yield self._say(piece)
                 continue
             refused.append(piece)
@@ -117,6 +131,14 @@ class Ladder:
         except (TimeoutError, LLMError):
             pass
         return None, best
+
+    async def _makes_no_sense(self, piece: Piece) -> bool:
+        """Of a whole sentence behind the first one: with it the reply hardly answers the message."""
+        if not (self.is_judged and is_finished(self._said) and is_finished(piece.text)):
+            return False
+        likelihood = await self._asking.likelihood((self._said + piece.text).strip())
+        self.is_judged = likelihood is not None  # a server that is too slow is not waited for again
+        return likelihood is not None and likelihood < _LIKELY
 
     async def _others(self, _: Piece) -> AsyncGenerator[tuple[bool, list[Piece]]]:
         answers = await self._asking.several(self._rules.samples)

@@ -18,13 +18,15 @@ _AUTO = "auto"
 class RepairRules:
     """`budget_seconds` counts from the first sentence above the level; then nothing more is asked of the LLM.
 
-    `unconstrained` are the rungs of replies that the LLM is not held in; None: the same.
+    `unconstrained` are the rungs of replies that the LLM is not held in; None: the same. At `judged_levels` a later
+    sentence is left out where the LLM server judges that it makes no sense.
     """
 
     rungs: Mapping[int, frozenset[Rung]]
     samples: int = 3
     budget_seconds: float = 3.0
     unconstrained: Mapping[int, frozenset[Rung]] | None = None
+    judged_levels: frozenset[int] = frozenset()
 
 
 def parse_rungs(value: str) -> dict[int, frozenset[Rung]]:

@@ -6,7 +6,7 @@ reply was cut into deltas.
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from megaservice.models import Language, Sentence
 
@@ -57,6 +57,8 @@ LIMITS = {
     Language.ZH: SplitLimits(first_end=2, first_soft=4, end=8, soft=28, hard=60, crumb=3),
     Language.EN: SplitLimits(first_end=4, first_soft=12, end=24, soft=100, hard=200, crumb=8),
 }
+# Where each sentence is judged by itself.
+JUDGED_LIMITS = replace(LIMITS[Language.ZH], end=1, crumb=0)
 
 
 def is_finished(text: str) -> bool:
