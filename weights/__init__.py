@@ -4,7 +4,7 @@ from weights.cache import cache_dir
 from weights.errors import DownloadFailed, NoRoom, UnknownWeights, WeightsError, WrongBytes
 from weights.hub import download
 from weights.manifest import PARTS, Part, Weights
-from weights.progress import Progress, console
+from weights.progress import Progress, console, file_sizes
 from weights.registry import fetch
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "console",
     "download",
     "fetch",
+    "file_sizes",
 ]

@@ -1,7 +1,10 @@
 """How far a download is: a bar on a terminal, a line each 5 % anywhere else."""
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 # (name of the file, bytes here, bytes in all); called often, from one thread at a time.
@@ -19,6 +22,16 @@ def console(stream: TextIO | None = None) -> Progress:
 
 def silent(name: str, done_bytes: int, total_bytes: int) -> None:
     """A Progress that tells nothing."""
+
+
+def file_sizes(folder: Path) -> list[int]:
+    """Bytes of each file under `folder`, also while another program moves and removes what lies in it."""
+    sizes = []
+    for parent, _, names in os.walk(folder):  # passes over a folder that is gone, which Path.rglob does not
+        for name in names:
+            with suppress(FileNotFoundError):
+                sizes.append(os.stat(os.path.join(parent, name)).st_size)
+    return sizes
 
 
 def _figures(done_bytes: int, total_bytes: int) -> str:

