@@ -8,7 +8,6 @@ nothing else of the model is touched. `scripts/train_judge` makes the files.
 
 import json
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-
-from llm.errors import ModelUnusable
 
 _FILES = Path(__file__).parent / "judges"
 _QUESTION = "judge.json"  # in a model's folder
@@ -40,6 +37,9 @@ class Question:
         path = folder / _QUESTION
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
+    def save(self, folder: Path) -> None:
+        (folder / _QUESTION).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
     def log_odds(self, token_id: int, log_probability: float) -> float:
         """That the reply answers, by the model's next token; at most 20 either way."""
         other = max(-math.expm1(log_probability), math.exp(-20 * SPREAD))
@@ -59,7 +59,7 @@ class Judge:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises OSError, ValueError, KeyError and BadZipFile."""
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return cls(
                 Question(*arrays["question"].tolist()),
                 arrays["layers"].tolist(),
@@ -75,15 +75,3 @@ class Judge:
 def path_for(file_name: str) -> Path:
     """Where the judge for a GGUF file of the registry lies; most have none."""
     return _FILES / f"{file_name.removesuffix('.gguf')}.npz"
-
-
-def teach(plain: Path, folder: Path, judge_path: Path) -> None:
-    """Write into the folder the model of the plain one with its judge. Raises ModelUnusable."""
-    from llm.graft import graft  # it loads the runtime
-
-    try:
-        judge = Judge.load(judge_path)
-        graft(plain, folder, judge)
-    except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as exc:
-        raise ModelUnusable(f"The judge of {judge_path} does not fit the model in {plain} ({exc}).") from exc
-    (folder / _QUESTION).write_text(json.dumps(asdict(judge.question)), encoding="utf-8")

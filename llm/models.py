@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import weights
-from llm import judge, store
+from llm import store, taught
 from llm.catalogue import OFFICIAL, REGISTRY_IDS, HubModel
 from llm.convert import SaveModel, convert, make, save_model
 from llm.errors import ModelUnusable
@@ -20,8 +20,8 @@ from weights.manifest import PARTS
 _HUB_SILENCE_SECONDS = 5.0  # a hub that is out of reach must not hold up the start for long
 
 Tell = Callable[[str], None]
-# Writes the model of the first folder into the second, with the judge of a file. Raises ModelUnusable.
-Teach = Callable[[Path, Path, Path], None]
+# Writes the first folder's model into the second, with what there is for a GGUF file's name. Raises ModelUnusable.
+Teach = Callable[[Path, Path, str], None]
 
 
 class Fetch(Protocol):
@@ -45,7 +45,7 @@ class Workshop:
     hub_model: HubModel = OFFICIAL
     fetch: Fetch = weights.fetch
     save: SaveModel = save_model
-    teach: Teach = judge.teach
+    teach: Teach = taught.teach
 
 
 def prepare(settings: Settings, tell: Tell, progress: weights.Progress, workshop: Workshop = Workshop()) -> Prepared:
@@ -89,23 +89,23 @@ def _from_registry(settings: Settings, tell: Tell, progress: weights.Progress, w
 
 
 def _taught(plain: Prepared, settings: Settings, tell: Tell, workshop: Workshop) -> Prepared:
-    """The registry's model with its judge, where it has one; it takes the plain one's place."""
+    """The registry's model with what it is taught, if anything; it takes the plain one's place."""
     folder = _registry_folder(settings)
     if folder == plain.path:
         return plain
 
     def fill(working: Path) -> None:
         require_room(working.parent, sum(path.stat().st_size for path in plain.path.iterdir()))
-        tell("adding its judge")
-        workshop.teach(plain.path, working, judge.path_for(settings.registry_model))
+        tell("adding what was trained for it")
+        workshop.teach(plain.path, working, settings.registry_model)
 
     try:
-        taught = make(folder, plain.model_id, fill)
+        result = make(folder, plain.model_id, fill)
     except (ModelUnusable, weights.WeightsError) as exc:
-        tell(f"it is served without its judge: {exc}")
+        tell(f"it is served without: {exc}")
         return plain
     shutil.rmtree(plain.path, ignore_errors=True)
-    return taught
+    return result
 
 
 def _converted(gguf_path: Path, folder: Path, model_id: str, tell: Tell, save: SaveModel) -> Prepared:
@@ -156,10 +156,10 @@ def _plain_folder(settings: Settings) -> Path:
 
 
 def _registry_folder(settings: Settings) -> Path:
-    """Where it lies with its judge, if it has one: another judge, another folder."""
+    """Where it lies with what it is taught, if anything: what is trained anew has another folder."""
     name = settings.registry_model
-    path = judge.path_for(name)
-    if not path.is_file():
+    files = taught.files_for(name)
+    if not files:
         return _plain_folder(settings)
-    of_both = PARTS[name].sha256.encode() + path.read_bytes()
-    return store.folder_for(Path(name).stem, hashlib.sha256(of_both).hexdigest())
+    of_all = b"".join([PARTS[name].sha256.encode(), *(path.read_bytes() for path in files)])
+    return store.folder_for(Path(name).stem, hashlib.sha256(of_all).hexdigest())

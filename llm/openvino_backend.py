@@ -14,6 +14,7 @@ from openvino_genai.py_openvino_genai import GenerationHandle
 from llm.backend import ChatMessage, Generation, Sampling
 from llm.errors import GenerationFailed, ModelUnusable
 from llm.judge import Question
+from llm.prefix import StandIns
 from llm.settings import Settings
 from llm.text import BROKEN, ends_in_half
 
@@ -60,7 +61,7 @@ class OpenVINOBackend:
         block_tokens = _BLOCK_TOKENS.get(settings.device, _OTHER_BLOCK_TOKENS)
         scheduler.num_kv_blocks = max(settings.llm_cache_tokens, settings.llm_max_model_len) // block_tokens + 1
         try:
-            self._question = Question.of(folder)
+            self._question, self._stand_ins = Question.of(folder), StandIns.of(folder)
             self._pipeline = genai.ContinuousBatchingPipeline(
                 str(folder), scheduler, settings.device, _properties(settings)
             )
@@ -87,7 +88,10 @@ class OpenVINOBackend:
         prompt = self._tokenizer.apply_chat_template(
             genai.ChatHistory([asdict(message) for message in messages]), add_generation_prompt=True
         )
-        return [*self._encode(prompt), *(self._encode(reply) if reply else ())]
+        ids = self._encode(prompt)
+        if self._stand_ins is not None:
+            ids = self._stand_ins.replace_in(ids)
+        return [*ids, *(self._encode(reply) if reply else ())]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         text = str(self._tokenizer.decode(list(token_ids)))

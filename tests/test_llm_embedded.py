@@ -9,11 +9,14 @@ from typing import Any
 
 import httpx
 import openai
+import openvino_genai as genai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from llm import judge
+from llm import judge, models, prefix
 from llm.catalogue import REGISTRY_IDS
+from llm.prefix import StandIns
+from llm.settings import Settings
 from megaservice.hsk import Grader, Lexicon
 from megaservice.hsk.constraint import Constraints
 from megaservice.llm import ChatClient
@@ -29,7 +32,9 @@ SYSTEM: ChatCompletionMessageParam = {
     "role": "system",
     "content": "你是一位中文老师。只说简体中文，每次说一两句短句。",
 }
-JUDGED = {model_id for name, model_id in REGISTRY_IDS.items() if judge.path_for(name).is_file()}
+JUDGED, WITH_TRAINED_TURNS = (
+    {model_id for name, model_id in REGISTRY_IDS.items() if of.path_for(name).is_file()} for of in (judge, prefix)
+)
 HELLO: list[ChatCompletionMessageParam] = [SYSTEM, {"role": "user", "content": "你好！你叫什么名字？"}]
 STORY: list[ChatCompletionMessageParam] = [SYSTEM, {"role": "user", "content": "请从一数到一百，每个数字都写出来。"}]
 
@@ -124,6 +129,27 @@ async def test_a_reply_that_answers_is_told_from_one_that_does_not(url: str) -> 
     assert good is not None
     assert bad is not None
     assert good > 0.5 > bad
+
+
+def test_the_models_trained_turns_are_those_of_the_prompt(url: str) -> None:
+    prepared = models.find(Settings())
+    assert prepared is not None
+    if prepared.model_id not in WITH_TRAINED_TURNS:
+        pytest.skip(f"{prepared.model_id} has no trained turns: only the registry's 1.5B has")
+    tokenizer = genai.Tokenizer(str(prepared.path))
+    chat = genai.ChatHistory([{"role": str(each.role), "content": each.content} for each in opening(Language.ZH, 1)])
+    text = tokenizer.apply_chat_template(chat, add_generation_prompt=False)
+    prompt_ids = tokenizer.encode(text, add_special_tokens=False).input_ids.data[0].tolist()
+    stand_ins, question = StandIns.of(prepared.path), judge.Question.of(prepared.path)
+    assert stand_ins is not None
+    assert question is not None
+    count = len(stand_ins.token_ids)
+    written = stand_ins.replace_in(prompt_ids)
+    assert written[:-count] == prompt_ids[:-count]
+    assert written[-count:] == list(range(stand_ins.first_id, stand_ins.first_id + count))
+    assert question.ask_id not in written
+    free = {number for token, number in tokenizer.get_vocab().items() if token.startswith(b"[PAD")}
+    assert free.issuperset([question.ask_id, *written[-count:]])
 
 
 async def test_a_character_that_comes_in_bytes_is_not_lost(client: httpx.AsyncClient) -> None:

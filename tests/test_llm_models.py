@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import weights
-from llm import judge, models, store
+from llm import judge, models, prefix, store, taught
 from llm.catalogue import OFFICIAL
 from llm.convert import convert
 from llm.errors import ModelUnusable
@@ -46,9 +46,9 @@ def save(gguf_path: Path) -> None:
     (gguf_path.parent / "openvino_model.bin").write_bytes(gguf_path.read_bytes())
 
 
-def teach(plain: Path, folder: Path, judge_path: Path) -> None:
+def teach(plain: Path, folder: Path, file_name: str) -> None:
     shutil.copytree(plain, folder, dirs_exist_ok=True)
-    (folder / "taught").write_bytes(judge_path.read_bytes())
+    (folder / "taught").write_bytes(b" and ".join(path.read_bytes() for path in taught.files_for(file_name)))
 
 
 class Registry:
@@ -129,54 +129,58 @@ def test_a_model_that_is_here_is_kept_to_when_the_hub_comes_back() -> None:
     assert len(registry.asked) == 1
 
 
-@pytest.fixture
-def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The judge of the registry's model: a file of the test's own."""
-    monkeypatch.setattr(judge, "_FILES", tmp_path)
-    path = judge.path_for(Settings().registry_model)
-    path.write_bytes(b"some")
-    return path
+@pytest.fixture(params=["judge", "turns", "judge and turns"])
+def trained(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What there is for the registry's model: files of the test's own, that have their names in them."""
+    paths = []
+    for name, of in (("judge", judge), ("turns", prefix)):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.setattr(of, "_FILES", folder)
+        if name in request.param:
+            path = of.path_for(Settings().registry_model)
+            path.write_bytes(name.encode())
+            paths.append(path)
+    return paths
 
 
-def test_the_registrys_model_is_given_its_judge(judged: Path, cache: Path) -> None:
+def test_the_registrys_model_is_taught_what_there_is(trained: list[Path], cache: Path) -> None:
     registry = Registry()
     first = prepared_by("none", registry)
-    assert (first.path / "taught").read_bytes() == b"some"
+    assert (first.path / "taught").read_text() == " and ".join(path.parent.name for path in trained)
     assert [path for path in (cache / "llm").iterdir() if path.is_dir()] == [first.path]
-    judged.write_bytes(b"others")
+    trained[-1].write_bytes(b"others")
     second = prepared_by("none", registry)
-    assert (second.path / "taught").read_bytes() == b"others"
+    assert (second.path / "taught").read_text().endswith("others")
     assert models.find(Settings()) == prepared_by("none", registry) == second
     assert len(registry.asked) == 2
 
 
-def test_a_model_of_before_there_was_a_judge_is_given_it_without_a_download(judged: Path, cache: Path) -> None:
-    judged.unlink()
+def test_a_model_of_before_there_was_anything_is_taught_without_a_download(trained: list[Path], cache: Path) -> None:
+    contents = {path: path.read_bytes() for path in trained}
+    for path in trained:
+        path.unlink()
     plain = prepared_by("none", Registry())
     assert not (plain.path / "taught").exists()
-    judged.write_bytes(b"some")
+    for path, content in contents.items():
+        path.write_bytes(content)
     hub, registry = Hub(content=GGUF), Registry()
     with hub.serving() as url:
-        taught = prepared_by(url, registry)
+        prepared = prepared_by(url, registry)
     assert (hub.asked, registry.asked) == ([], [])
-    assert (taught.model_id, (taught.path / "taught").read_bytes()) == (plain.model_id, b"some")
-    assert [path for path in (cache / "llm").iterdir() if path.is_dir()] == [taught.path]
+    assert (prepared.model_id, (prepared.path / "taught").is_file()) == (plain.model_id, True)
+    assert [path for path in (cache / "llm").iterdir() if path.is_dir()] == [prepared.path]
 
 
-def test_a_model_that_no_judge_fits_is_served_without_one(judged: Path) -> None:
-    def teach(plain: Path, folder: Path, judge_path: Path) -> None:
-        raise ModelUnusable("The judge does not fit.")
+def test_a_model_that_it_does_not_fit_is_served_without(trained: list[Path]) -> None:
+    def teach(plain: Path, folder: Path, file_name: str) -> None:
+        raise ModelUnusable("What was trained does not fit.")
 
     told: list[str] = []
     workshop = Workshop(PINNED, Registry(), save, teach)
     prepared = models.prepare(Settings(hub_url="none"), told.append, silent, workshop)
     assert store.find(prepared.path) == prepared
-    assert told[-1] == "it is served without its judge: The judge does not fit."
-
-
-def test_a_judge_that_does_not_fit_is_an_error_that_says_so(tmp_path: Path, judged: Path) -> None:
-    with pytest.raises(ModelUnusable, match=r"judge of .*npz does not fit"):
-        judge.teach(tmp_path / "plain", tmp_path / "folder", judged)
+    assert told[-1] == "it is served without: What was trained does not fit."
 
 
 def test_the_source_file_is_given_up_once_it_is_converted(cache: Path) -> None:

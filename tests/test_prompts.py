@@ -3,9 +3,13 @@
 import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from llm.judge import Judge
+from llm.prefix import Prefix, fingerprint
 from megaservice.hsk import Grader, Lexicon
 from megaservice.models import Language, Message, Role, Turn, Voice
 from megaservice.prompts import build_prompt, opening, reply_limit
@@ -15,6 +19,7 @@ from megaservice.text.tokens import estimate_tokens, prompt_tokens
 from megaservice.text.transcript import spoken
 from tests.level_bench import messages
 
+ROOT = Path(__file__).parent.parent
 GRADER = Grader(Lexicon.load())
 ZH, EN = Language.ZH, Language.EN
 LEVELS = (1, 2, 3, 4, 5, 6)
@@ -158,6 +163,35 @@ def test_replies_on_a_topic_are_in_level_and_short() -> None:
 def test_no_topic_and_no_reply_stands_twice() -> None:
     for texts in zip(*TOPICS, strict=True):
         assert len(set(texts)) == len(texts) > 300
+
+
+def test_trained_turns_are_those_of_the_prompt_as_it_is() -> None:
+    """They are trained after these very texts: scripts/train_prefix, when they change (docs/models.md)."""
+    paths = list((ROOT / "llm" / "prefixes").glob("*.npz"))
+    assert [path.stem for path in paths] == ["qwen2.5-coder-1.5b-instruct-q4_k_m"]
+    trained = Prefix.load(paths[0])
+    assert trained.opening_sha256 == fingerprint(message.content for message in opening(ZH, 1))
+    assert trained.keys.shape == trained.values.shape == (16, len(trained.stand_ins.token_ids), 256)
+    assert np.isfinite(trained.keys).all()
+    assert np.isfinite(trained.values).all()
+    question = Judge.load(ROOT / "llm" / "judges" / paths[0].name).question
+    ids = range(trained.stand_ins.first_id, trained.stand_ins.first_id + len(trained.stand_ins.token_ids))
+    assert question.ask_id not in ids
+    assert ids.stop <= 151_936  # the rows of Qwen2.5's embeddings
+
+
+def test_what_is_trained_on_is_of_hsk_1_and_none_of_it_is_measured() -> None:
+    paths = sorted((ROOT / "scripts" / "data").glob("zh_1_replies_*.txt"))
+    blocks = [block.split("\n") for path in paths for block in path.read_text(encoding="utf-8").strip().split("\n\n")]
+    assert {reply[:2] for _, *replies in blocks for reply in replies} == {"+ ", "- "}
+    better = [[reply[2:] for reply in replies if reply.startswith("+")] for _, *replies in blocks]
+    assert all(better)
+    above = [reply for replies in better for reply in replies if not GRADER.grade(reply, 1).in_level]
+    assert len(above) < len(blocks) / 200, above  # most of them with a word of the learner's own
+    said = {block[0] for block in blocks}
+    assert len(said) > 1000
+    learner_messages = (ROOT / "tests" / "data" / "learner_messages.txt").read_text(encoding="utf-8").splitlines()
+    assert said.isdisjoint([*messages(), *learner_messages])
 
 
 def test_no_turn_was_written_from_a_message_that_is_measured() -> None:
