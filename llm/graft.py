@@ -19,13 +19,13 @@ LAYER = "model.layers.self_attn.add1.layer{}"  # its output, as the runtime name
 _CERTAIN = 30.0  # log odds of YES and NO together against all other tokens, about
 
 
-def graft(plain: Path, folder: Path, judge: Judge | None, prefix: Prefix | None) -> None:
+def graft(plain: Path, folder: Path, judge: Judge | None, prefixes: Iterable[Prefix]) -> None:
     """Write into the folder what the plain one has, with a model that was given these.
 
     Raises ValueError where the model is not of the shape that was trained, and RuntimeError.
     """
     model = ov.Core().read_model(plain / _MODEL)
-    if prefix is not None:
+    for prefix in prefixes:
         put_prefix(model, prefix)
     if judge is not None:
         put_judge(model, judge)

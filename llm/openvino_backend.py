@@ -89,8 +89,8 @@ class OpenVINOBackend:
             genai.ChatHistory([asdict(message) for message in messages]), add_generation_prompt=True
         )
         ids = self._encode(prompt)
-        if self._stand_ins is not None:
-            ids = self._stand_ins.replace_in(ids)
+        for stand_ins in self._stand_ins:
+            ids = stand_ins.replace_in(ids)
         return [*ids, *(self._encode(reply) if reply else ())]
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -28,13 +28,14 @@ class StandIns:
     first_id: int
 
     @classmethod
-    def of(cls, folder: Path) -> Self | None:
-        """Those of a model folder; None where its model has no trained turns. Raises ValueError and TypeError."""
+    def of(cls, folder: Path) -> list[Self]:
+        """Those of a model folder; none where its model has no trained turns. Raises ValueError and TypeError."""
         path = folder / _STAND_INS
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+        return [cls(**each) for each in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
-    def save(self, folder: Path) -> None:
-        (folder / _STAND_INS).write_text(json.dumps(asdict(self)), encoding="utf-8")
+    @staticmethod
+    def save(stand_ins: Iterable["StandIns"], folder: Path) -> None:
+        (folder / _STAND_INS).write_text(json.dumps([asdict(each) for each in stand_ins]), encoding="utf-8")
 
     def replace_in(self, prompt_ids: list[int]) -> list[int]:
         """The prompt, of the same length, with the stand-ins for the trained turns where it has them."""
@@ -89,6 +90,10 @@ def fingerprint(opening: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(opening).encode()).hexdigest()
 
 
-def path_for(file_name: str) -> Path:
-    """Where the trained turns for a GGUF file of the registry lie; most have none."""
-    return _FILES / f"{file_name.removesuffix('.gguf')}.npz"
+def folder_for(file_name: str) -> Path:
+    """Where the trained turns for a GGUF file of the registry lie, a file for each prompt; most have none."""
+    return _FILES / file_name.removesuffix(".gguf")
+
+
+def paths_for(file_name: str) -> list[Path]:
+    return sorted(folder_for(file_name).glob("*.npz"))

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         description="Levels at which the words of the learner's own message need no level: `auto`, `auto:4-6`; `off`.",
     )
     HSK_JUDGE: str = Field(
-        "auto:1",
+        "auto:1-2",
         description="Levels at which the LLM judges its later sentences, where it can: `auto`, `auto:1-3`; `off`.",
     )
     HSK_REPAIR: str = Field(

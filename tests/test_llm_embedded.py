@@ -32,9 +32,8 @@ SYSTEM: ChatCompletionMessageParam = {
     "role": "system",
     "content": "你是一位中文老师。只说简体中文，每次说一两句短句。",
 }
-JUDGED, WITH_TRAINED_TURNS = (
-    {model_id for name, model_id in REGISTRY_IDS.items() if of.path_for(name).is_file()} for of in (judge, prefix)
-)
+JUDGED = {model_id for name, model_id in REGISTRY_IDS.items() if judge.path_for(name).is_file()}
+WITH_TRAINED_TURNS = {model_id for name, model_id in REGISTRY_IDS.items() if prefix.paths_for(name)}
 HELLO: list[ChatCompletionMessageParam] = [SYSTEM, {"role": "user", "content": "你好！你叫什么名字？"}]
 STORY: list[ChatCompletionMessageParam] = [SYSTEM, {"role": "user", "content": "请从一数到一百，每个数字都写出来。"}]
 
@@ -137,19 +136,22 @@ def test_the_models_trained_turns_are_those_of_the_prompt(url: str) -> None:
     if prepared.model_id not in WITH_TRAINED_TURNS:
         pytest.skip(f"{prepared.model_id} has no trained turns: only the registry's 1.5B has")
     tokenizer = genai.Tokenizer(str(prepared.path))
-    chat = genai.ChatHistory([{"role": str(each.role), "content": each.content} for each in opening(Language.ZH, 1)])
-    text = tokenizer.apply_chat_template(chat, add_generation_prompt=False)
-    prompt_ids = tokenizer.encode(text, add_special_tokens=False).input_ids.data[0].tolist()
-    stand_ins, question = StandIns.of(prepared.path), judge.Question.of(prepared.path)
-    assert stand_ins is not None
-    assert question is not None
-    count = len(stand_ins.token_ids)
-    written = stand_ins.replace_in(prompt_ids)
-    assert written[:-count] == prompt_ids[:-count]
-    assert written[-count:] == list(range(stand_ins.first_id, stand_ins.first_id + count))
-    assert question.ask_id not in written
     free = {number for token, number in tokenizer.get_vocab().items() if token.startswith(b"[PAD")}
-    assert free.issuperset([question.ask_id, *written[-count:]])
+    question = judge.Question.of(prepared.path)
+    assert question is not None
+    assert question.ask_id in free
+    of_levels = StandIns.of(prepared.path)
+    assert len(of_levels) == 2
+    for level, stand_ins in enumerate(of_levels, start=1):
+        messages = [{"role": str(each.role), "content": each.content} for each in opening(Language.ZH, level)]
+        text = tokenizer.apply_chat_template(genai.ChatHistory(messages), add_generation_prompt=False)
+        prompt_ids = tokenizer.encode(text, add_special_tokens=False).input_ids.data[0].tolist()
+        count = len(stand_ins.token_ids)
+        written = stand_ins.replace_in(prompt_ids)
+        assert written[:-count] == prompt_ids[:-count]
+        assert written[-count:] == list(range(stand_ins.first_id, stand_ins.first_id + count))
+        assert question.ask_id not in written
+        assert free.issuperset(written[-count:])
 
 
 async def test_a_character_that_comes_in_bytes_is_not_lost(client: httpx.AsyncClient) -> None:

@@ -129,17 +129,18 @@ def test_a_model_that_is_here_is_kept_to_when_the_hub_comes_back() -> None:
     assert len(registry.asked) == 1
 
 
-@pytest.fixture(params=["judge", "turns", "judge and turns"])
+@pytest.fixture(params=["judge", "turns", "judge and turns and others"])
 def trained(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """What there is for the registry's model: files of the test's own, that have their names in them."""
+    monkeypatch.setattr(judge, "_FILES", tmp_path / "judges")
+    monkeypatch.setattr(prefix, "_FILES", tmp_path / "prefixes")
     paths = []
-    for name, of in (("judge", judge), ("turns", prefix)):
-        folder = tmp_path / name
-        folder.mkdir()
-        monkeypatch.setattr(of, "_FILES", folder)
-        if name in request.param:
-            path = of.path_for(Settings().registry_model)
-            path.write_bytes(name.encode())
+    name = Settings().registry_model
+    turns = prefix.folder_for(name)
+    for kind, path in (("judge", judge.path_for(name)), ("turns", turns / "a.npz"), ("others", turns / "b.npz")):
+        if kind in request.param:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(kind.encode())
             paths.append(path)
     return paths
 
@@ -147,11 +148,11 @@ def trained(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 def test_the_registrys_model_is_taught_what_there_is(trained: list[Path], cache: Path) -> None:
     registry = Registry()
     first = prepared_by("none", registry)
-    assert (first.path / "taught").read_text() == " and ".join(path.parent.name for path in trained)
+    assert (first.path / "taught").read_text() == " and ".join(path.read_text() for path in trained)
     assert [path for path in (cache / "llm").iterdir() if path.is_dir()] == [first.path]
-    trained[-1].write_bytes(b"others")
+    trained[-1].write_bytes(b"anew")
     second = prepared_by("none", registry)
-    assert (second.path / "taught").read_text().endswith("others")
+    assert (second.path / "taught").read_text().endswith("anew")
     assert models.find(Settings()) == prepared_by("none", registry) == second
     assert len(registry.asked) == 2
 

@@ -3,7 +3,6 @@
 import errno
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,12 @@ from tests.tiny_llm import KEYS_WIDTH, LAYERS, RANDOM, WIDTH, by_hand, run, save
 NAME = "tiny.gguf"
 QUESTION = Question(ask_id=15, end_id=3, yes_id=7, no_id=9)
 JUDGE = Judge(QUESTION, [0, 2], RANDOM.standard_normal((2, WIDTH), dtype=np.float32) / np.float32(8), bias=0.25)
-STAND_INS = StandIns([4, 2, 4], first_id=10)
 SHAPE = (LAYERS - 1, 3, KEYS_WIDTH)
-KEYS, VALUES = (RANDOM.standard_normal(SHAPE).astype(np.float16) for _ in range(2))
-TURNS = Prefix(STAND_INS, 1, KEYS, VALUES, "")
-TEXT = [1, 4, 2, 4, 5, 14, 3]  # 14 is a free id that stands for nothing
-START = 1  # of the trained turns in it
+KEYS, VALUES, OTHER_KEYS, OTHER_VALUES = RANDOM.standard_normal((4, *SHAPE)).astype(np.float16)
+TURNS = Prefix(StandIns([4, 2, 4], first_id=10), 1, KEYS, VALUES, "")
+OTHERS = Prefix(StandIns([6, 4, 8], first_id=16), 1, OTHER_KEYS, OTHER_VALUES, "")
+TEXT, OTHER_TEXT = [1, 4, 2, 4, 5, 14, 3], [1, 6, 4, 8, 5, 14, 3]  # 14 is a free id that stands for nothing
+START = 1  # of the trained turns in them
 
 
 @pytest.fixture
@@ -33,6 +32,7 @@ def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = tmp_path / of.__name__
         folder.mkdir()
         monkeypatch.setattr(of, "_FILES", folder)
+    prefix.folder_for(NAME).mkdir()
     save(tmp_path / "plain")
     (tmp_path / "plain" / "openvino_tokenizer.xml").write_text("<net/>")
     return tmp_path / "plain"
@@ -45,35 +45,42 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("has_judge", "has_turns"), [(True, True), (True, False), (False, True)], ids=["both", "judge", "turns"]
+    ("has_judge", "turns"),
+    [(True, [TURNS, OTHERS]), (True, [TURNS]), (True, []), (False, [TURNS])],
+    ids=["judge and turns of two prompts", "judge and turns", "judge", "turns"],
 )
 def test_a_model_is_given_what_there_is_and_nothing_else_changes(
-    plain: Path, folder: Path, has_judge: bool, has_turns: bool
+    plain: Path, folder: Path, has_judge: bool, turns: list[Prefix]
 ) -> None:
     if has_judge:
         JUDGE.save(judge.path_for(NAME))
-    if has_turns:
-        TURNS.save(prefix.path_for(NAME))
-    assert len(taught.files_for(NAME)) == has_judge + has_turns
+    for number, each in enumerate(turns):
+        each.save(turns_path(f"zh_{number}"))
+    assert len(taught.files_for(NAME)) == has_judge + len(turns)
     taught.teach(plain, folder, NAME)
 
     question, stand_ins = Question.of(folder), StandIns.of(folder)
     assert question == (QUESTION if has_judge else None)
-    assert stand_ins == (STAND_INS if has_turns else None)
-    assert (Question.of(plain), StandIns.of(plain)) == (None, None)
+    assert stand_ins == [each.stand_ins for each in turns]
+    assert (Question.of(plain), StandIns.of(plain)) == (None, [])
     assert {path.name for path in plain.iterdir()} < {path.name for path in folder.iterdir()}
     layers, scores = by_hand(TEXT)
     assert np.allclose(run(plain, TEXT), scores, atol=1e-4)
     assert np.allclose(run(folder, TEXT), scores, atol=1e-4)
     if question is not None:
         assert answer(folder, TEXT) == pytest.approx(wanted(layers), abs=1e-3)
-    if stand_ins is not None:
-        written = stand_ins.replace_in(TEXT)
-        layers, taught_scores = by_hand(TEXT, TURNS, START)
+    for each in turns:
+        text = TEXT if each is TURNS else OTHER_TEXT
+        written = each.stand_ins.replace_in(text)
+        layers, taught_scores = by_hand(text, each, START)
         assert np.allclose(run(folder, written), taught_scores, atol=1e-4)
-        assert not np.allclose(taught_scores, scores, atol=1e-2)
+        assert not np.allclose(taught_scores, by_hand(text)[1], atol=1e-2)
         if question is not None:
             assert answer(folder, written) == pytest.approx(wanted(layers), abs=1e-3)
+
+
+def turns_path(name: str) -> Path:
+    return prefix.folder_for(NAME) / f"{name}.npz"
 
 
 def answer(folder: Path, ids: list[int]) -> float:
@@ -112,15 +119,16 @@ def test_a_judge_of_another_model_is_refused(plain: Path, folder: Path, other: J
 )
 def test_turns_of_another_model_are_refused(plain: Path, folder: Path, shape: tuple[int, int, int]) -> None:
     array = np.zeros(shape, np.float16)
-    replace(TURNS, keys=array, values=array).save(prefix.path_for(NAME))
+    replace(TURNS, keys=array, values=array).save(turns_path("a"))
     with pytest.raises(ModelUnusable, match=rf"trained for {NAME} does not fit"):
         taught.teach(plain, folder, NAME)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK torn", b"PK\x03\x04 torn"])
-@pytest.mark.parametrize("of", [judge, prefix], ids=["judge", "turns"])
-def test_a_torn_file_is_refused(plain: Path, folder: Path, of: ModuleType, content: bytes) -> None:
-    of.path_for(NAME).write_bytes(content)
+@pytest.mark.parametrize("kind", ["judge", "turns"])
+def test_a_torn_file_is_refused(plain: Path, folder: Path, kind: str, content: bytes) -> None:
+    path = judge.path_for(NAME) if kind == "judge" else turns_path("a")
+    path.write_bytes(content)
     with pytest.raises(ModelUnusable, match=rf"trained for {NAME} cannot be read"):
         taught.teach(plain, folder, NAME)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llm import judge, prefix
 from llm.judge import Judge
 from llm.prefix import Prefix, fingerprint
 from megaservice.hsk import Grader, Lexicon
@@ -37,6 +38,7 @@ TURN = Turn(
 
 
 TOPICS = example_turns("zh_1_topics.txt")
+REGISTRY_MODEL = "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
 
 
 def replies(language: Language, level: int | None) -> list[str]:
@@ -167,29 +169,31 @@ def test_no_topic_and_no_reply_stands_twice() -> None:
 
 def test_trained_turns_are_those_of_the_prompt_as_it_is() -> None:
     """They are trained after these very texts: scripts/train_prefix, when they change (docs/models.md)."""
-    paths = list((ROOT / "llm" / "prefixes").glob("*.npz"))
-    assert [path.stem for path in paths] == ["qwen2.5-coder-1.5b-instruct-q4_k_m"]
-    trained = Prefix.load(paths[0])
-    assert trained.opening_sha256 == fingerprint(message.content for message in opening(ZH, 1))
-    assert trained.keys.shape == trained.values.shape == (16, len(trained.stand_ins.token_ids), 256)
-    assert np.isfinite(trained.keys).all()
-    assert np.isfinite(trained.values).all()
-    question = Judge.load(ROOT / "llm" / "judges" / paths[0].name).question
-    ids = range(trained.stand_ins.first_id, trained.stand_ins.first_id + len(trained.stand_ins.token_ids))
-    assert question.ask_id not in ids
-    assert ids.stop <= 151_936  # the rows of Qwen2.5's embeddings
+    paths = prefix.paths_for(REGISTRY_MODEL)
+    assert [path.stem for path in paths] == ["zh_1", "zh_2"]
+    ids = [Judge.load(judge.path_for(REGISTRY_MODEL)).question.ask_id]
+    for level, path in enumerate(paths, start=1):
+        trained = Prefix.load(path)
+        assert trained.opening_sha256 == fingerprint(message.content for message in opening(ZH, level))
+        assert trained.keys.shape == trained.values.shape == (16, len(trained.stand_ins.token_ids), 256)
+        assert np.isfinite(trained.keys).all()
+        assert np.isfinite(trained.values).all()
+        ids += range(trained.stand_ins.first_id, trained.stand_ins.first_id + len(trained.stand_ins.token_ids))
+    assert len(ids) == len(set(ids))
+    assert max(ids) < 151_936  # the rows of Qwen2.5's embeddings
 
 
-def test_what_is_trained_on_is_of_hsk_1_and_none_of_it_is_measured() -> None:
-    paths = sorted((ROOT / "scripts" / "data").glob("zh_1_replies_*.txt"))
+@pytest.mark.parametrize(("level", "messages_at_least"), [(1, 1000), (2, 400)])
+def test_what_is_trained_on_is_in_level_and_none_of_it_is_measured(level: int, messages_at_least: int) -> None:
+    paths = sorted((ROOT / "scripts" / "data").glob(f"zh_{level}_replies*.txt"))
     blocks = [block.split("\n") for path in paths for block in path.read_text(encoding="utf-8").strip().split("\n\n")]
     assert {reply[:2] for _, *replies in blocks for reply in replies} == {"+ ", "- "}
     better = [[reply[2:] for reply in replies if reply.startswith("+")] for _, *replies in blocks]
     assert all(better)
-    above = [reply for replies in better for reply in replies if not GRADER.grade(reply, 1).in_level]
-    assert len(above) < len(blocks) / 200, above  # most of them with a word of the learner's own
+    above = [reply for replies in better for reply in replies if not GRADER.grade(reply, level).in_level]
+    assert len(above) < len(blocks) / 40, above  # a word of the learner's own; easy words that meet as another one
     said = {block[0] for block in blocks}
-    assert len(said) > 1000
+    assert len(said) > messages_at_least
     learner_messages = (ROOT / "tests" / "data" / "learner_messages.txt").read_text(encoding="utf-8").splitlines()
     assert said.isdisjoint([*messages(), *learner_messages])
 

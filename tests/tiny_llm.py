@@ -9,7 +9,7 @@ from openvino import opset13 as ops
 
 from llm.prefix import Prefix
 
-VOCABULARY, WIDTH, QUERY_HEADS, HEADS, LAYERS = 18, 12, 6, 2, 3
+VOCABULARY, WIDTH, QUERY_HEADS, HEADS, LAYERS = 19, 12, 6, 2, 3
 HEAD = WIDTH // QUERY_HEADS
 KEYS_WIDTH = HEADS * HEAD
 RANDOM = np.random.default_rng(5)
