@@ -183,15 +183,17 @@ def test_trained_turns_are_those_of_the_prompt_as_it_is() -> None:
     assert max(ids) < 151_936  # the rows of Qwen2.5's embeddings
 
 
-@pytest.mark.parametrize(("level", "messages_at_least"), [(1, 1000), (2, 400)])
-def test_what_is_trained_on_is_in_level_and_none_of_it_is_measured(level: int, messages_at_least: int) -> None:
+@pytest.mark.parametrize(("level", "messages_at_least", "most_above"), [(1, 1000, 1 / 200), (2, 400, 1 / 40)])
+def test_what_is_trained_on_is_in_level_and_none_of_it_is_measured(
+    level: int, messages_at_least: int, most_above: float
+) -> None:
     paths = sorted((ROOT / "scripts" / "data").glob(f"zh_{level}_replies*.txt"))
     blocks = [block.split("\n") for path in paths for block in path.read_text(encoding="utf-8").strip().split("\n\n")]
     assert {reply[:2] for _, *replies in blocks for reply in replies} == {"+ ", "- "}
     better = [[reply[2:] for reply in replies if reply.startswith("+")] for _, *replies in blocks]
     assert all(better)
     above = [reply for replies in better for reply in replies if not GRADER.grade(reply, level).in_level]
-    assert len(above) < len(blocks) / 40, above  # a word of the learner's own; easy words that meet as another one
+    assert len(above) < len(blocks) * most_above, above  # the learner's own words; easy ones that meet as another
     said = {block[0] for block in blocks}
     assert len(said) > messages_at_least
     learner_messages = (ROOT / "tests" / "data" / "learner_messages.txt").read_text(encoding="utf-8").splitlines()
